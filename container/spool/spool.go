@@ -1,0 +1,296 @@
+// Package spool takes mails off the queue spool, lets the engine run them and
+// commits what comes of it.
+//
+// A mail is worked on in memory. Its row in the queue stays as it was until the
+// run is over; then one repository.Change applies the outbox and removes the
+// row. So a mail whose run fails, or that was running when the process died,
+// runs again from its stored form, and nothing of the first run exists.
+//
+// A run that fails is tried again after a growing delay, five times; then the
+// mail goes to the error repository (James: JamesMailSpooler, which tries again
+// at once).
+package spool
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mailetd/mailetd/container"
+	"github.com/mailetd/mailetd/container/logctx"
+	"github.com/mailetd/mailetd/repository"
+)
+
+// maxFailures is how many failed runs a mail survives in the spool.
+const maxFailures = 5
+
+// Engine is what the spooler asks of package container/engine.
+type Engine interface {
+	Run(ctx context.Context, m *container.Mail, out *container.Outbox) error
+}
+
+// Spooler empties the queue spool. Set the fields, then call Run once.
+type Spooler struct {
+	Queues          repository.Queues
+	Engine          Engine
+	Threads         int    // mails processed at the same time; 0: none are processed
+	ErrorRepository string // URL for mails whose processing keeps failing
+	Log             *slog.Logger
+	// Backoff returns the delay before run number failures+1. Nil: 1 s, 5 s, 25 s…
+	Backoff func(failures int) time.Duration
+
+	slots    atomic.Int64 // places for items taken, from Reserve to commit
+	capacity int64
+	items    chan *repository.Item
+	wake     chan struct{}
+	consumes atomic.Bool
+
+	mu    sync.Mutex
+	stuck []*repository.Item // their result could not be stored
+}
+
+// Consuming reports whether the spooler is taking mails off the spool: for the
+// health check.
+func (s *Spooler) Consuming() bool { return s.consumes.Load() }
+
+// Run processes mails until ctx is done. Then it takes no more, lets each worker
+// finish the mail in its hands, gives back the others and returns.
+func (s *Spooler) Run(ctx context.Context) error {
+	if s.Threads == 0 {
+		s.Log.Warn("spooler is deactivated: <threads> is 0, mails only accumulate")
+		<-ctx.Done()
+		return nil
+	}
+	if s.Backoff == nil {
+		s.Backoff = defaultBackoff
+	}
+	s.capacity = max(int64(4*s.Threads), 64)
+	s.items = make(chan *repository.Item, s.capacity)
+	s.wake = make(chan struct{}, 1)
+	s.Queues.Consume(container.SpoolQueue, s)
+	s.consumes.Store(true)
+	defer s.consumes.Store(false)
+
+	var wg sync.WaitGroup
+	for range s.Threads {
+		wg.Go(func() { s.work(ctx) })
+	}
+	wg.Go(func() { s.refill(ctx) })
+	<-ctx.Done()
+	s.Queues.Consume(container.SpoolQueue, nil)
+	wg.Wait()
+	return s.drain()
+}
+
+// drain gives back what no worker took. What cannot be given back is ready again
+// when the server starts the next time.
+func (s *Spooler) drain() error {
+	s.mu.Lock()
+	left := s.stuck
+	s.mu.Unlock()
+	for len(s.items) > 0 {
+		left = append(left, <-s.items)
+	}
+	if len(left) == 0 {
+		return nil
+	}
+	if err := s.Queues.Release(context.Background(), left); err != nil {
+		return fmt.Errorf("give %d mails back to the spool: %w", len(left), err)
+	}
+	return nil
+}
+
+func defaultBackoff(failures int) time.Duration {
+	d := time.Second
+	for range failures - 1 {
+		d *= 5
+	}
+	return d
+}
+
+// Reserve implements repository.Consumer.
+func (s *Spooler) Reserve(string) bool {
+	if s.slots.Add(1) > s.capacity {
+		s.slots.Add(-1)
+		return false
+	}
+	return true
+}
+
+// Unreserve implements repository.Consumer.
+func (s *Spooler) Unreserve(string) { s.slots.Add(-1) }
+
+// Accept implements repository.Consumer. There is always room: an item has a
+// slot, and there are no more slots than places in the channel.
+func (s *Spooler) Accept(it *repository.Item) { s.items <- it }
+
+// Wake implements repository.Consumer.
+func (s *Spooler) Wake() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// refill leases what did not come by hand-over: after a restart, after a delay,
+// and when there was no room.
+func (s *Spooler) refill(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.wake:
+		case <-timer.C:
+		}
+		wait := idle
+		err := s.unstick(ctx)
+		if err == nil {
+			wait, err = s.lease(ctx)
+		}
+		if err != nil {
+			s.Log.ErrorContext(ctx, "cannot take mails off the spool", "err", err)
+			wait = 5 * time.Second
+		}
+		timer.Reset(wait)
+	}
+}
+
+// idle is how long the spooler sleeps at most without looking.
+const idle = time.Minute
+
+// lease takes as many items as there is room for and returns when to look again.
+func (s *Spooler) lease(ctx context.Context) (time.Duration, error) {
+	free := s.claim()
+	if free == 0 {
+		return idle, nil // the end of a mail wakes us
+	}
+	l, err := s.Queues.Lease(context.WithoutCancel(ctx), repository.LeaseRequest{Queue: container.SpoolQueue, Limit: int(free)})
+	s.slots.Add(int64(len(l.Items)) - free)
+	for _, it := range l.Items {
+		s.items <- it
+	}
+	switch {
+	case err != nil:
+		return 0, err
+	case l.More:
+		return idle, nil
+	case !l.Next.IsZero():
+		return min(max(time.Until(l.Next), 0), idle), nil
+	default:
+		return idle, nil
+	}
+}
+
+// claim takes all free slots.
+func (s *Spooler) claim() int64 {
+	for {
+		used := s.slots.Load()
+		if used >= s.capacity {
+			return 0
+		}
+		if s.slots.CompareAndSwap(used, s.capacity) {
+			return s.capacity - used
+		}
+	}
+}
+
+func (s *Spooler) work(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case it := <-s.items:
+			s.one(context.WithoutCancel(ctx), it)
+		}
+	}
+}
+
+// one runs one mail and hands the result to the store.
+func (s *Spooler) one(ctx context.Context, it *repository.Item) {
+	if !it.Start() {
+		s.release()
+		return
+	}
+	m := it.Mail.Clone()
+	ctx = logctx.With(ctx, slog.String("id", m.ID))
+	var out container.Outbox
+	err := s.Engine.Run(ctx, m, &out)
+	if err != nil {
+		out = s.failed(ctx, it.Mail, err)
+	} else {
+		forgetFailures(out.Entries())
+	}
+	s.Queues.CommitAsync(repository.Change{Done: it, Entries: out.Entries()}, func(err error) {
+		if err != nil {
+			s.Log.Error("cannot store what came of a mail; it will be processed again", "mail", it.Mail.Name, "err", err)
+			s.mu.Lock()
+			s.stuck = append(s.stuck, it)
+			s.mu.Unlock()
+			s.Wake()
+			return
+		}
+		s.release()
+	})
+}
+
+// release frees the slot of an item and looks for more when many are free.
+func (s *Spooler) release() {
+	if s.slots.Add(-1) == s.capacity/2 {
+		s.Wake()
+	}
+}
+
+// unstick gives back the items whose result could not be stored, a disk that was
+// full for example, as soon as the store takes them.
+func (s *Spooler) unstick(ctx context.Context) error {
+	s.mu.Lock()
+	stuck := s.stuck
+	s.stuck = nil
+	s.mu.Unlock()
+	if len(stuck) == 0 {
+		return nil
+	}
+	err := s.Queues.Release(context.WithoutCancel(ctx), stuck)
+	if err != nil {
+		s.mu.Lock()
+		s.stuck = append(s.stuck, stuck...)
+		s.mu.Unlock()
+		return err
+	}
+	for range stuck {
+		s.release()
+	}
+	return nil
+}
+
+// forgetFailures drops the counter from mails that were processed well.
+func forgetFailures(entries []container.Entry) {
+	for _, e := range entries {
+		delete(e.Mail.Attributes, container.AttrErrorCount)
+	}
+}
+
+// failed decides what becomes of a mail whose run failed: the spool again, as
+// it was, or the error repository.
+func (s *Spooler) failed(ctx context.Context, m *container.Mail, err error) container.Outbox {
+	m = m.Clone()
+	n, _ := m.Attributes.Int(container.AttrErrorCount)
+	n++
+	m.Set(container.AttrErrorCount, int32(n))
+	m.ErrorMessage = err.Error()
+	var out container.Outbox
+	if n <= maxFailures {
+		s.Log.ErrorContext(ctx, fmt.Sprintf("Failed %s processing %d consecutive times. Mail is requeued with increased failure count.", m.Name, n), "mail", m.Name, "err", err)
+		out.Enqueue(container.SpoolQueue, "", m, s.Backoff(n))
+		return out
+	}
+	s.Log.ErrorContext(ctx, fmt.Sprintf("Failed %s processing %d consecutive times. Abort. Mail is saved in %s", m.Name, n, s.ErrorRepository), "mail", m.Name, "err", err)
+	delete(m.Attributes, container.AttrErrorCount)
+	out.Store(s.ErrorRepository, m)
+	return out
+}
