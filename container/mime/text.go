@@ -1,0 +1,203 @@
+package mime
+
+import (
+	"crypto/rand"
+	stdmime "mime"
+	netmail "net/mail"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/emersion/go-message/charset"
+
+	"github.com/mailetd/mailetd/container"
+)
+
+// Text returns the value of the first field called name with encoded words
+// decoded, and whether there is one.
+func Text(header []byte, name string) (string, bool) {
+	v, ok := Get(header, name)
+	if !ok {
+		return "", false
+	}
+	return DecodeText(v), true
+}
+
+// DecodeText decodes the encoded words of a header value (RFC 2047). Words in an
+// unknown charset stay as they are; octets that are not UTF-8 are taken for
+// ISO 8859-1.
+func DecodeText(v string) string {
+	if !utf8.ValidString(v) {
+		v = latin1(v)
+	}
+	if !strings.Contains(v, "=?") {
+		return v
+	}
+	d := stdmime.WordDecoder{CharsetReader: charset.Reader}
+	out, err := d.DecodeHeader(v)
+	if err != nil {
+		return v
+	}
+	return out
+}
+
+func latin1(s string) string {
+	r := make([]rune, len(s))
+	for i := range len(s) {
+		r[i] = rune(s[i])
+	}
+	return string(r)
+}
+
+// EncodeText makes a header value ASCII by turning each run of words that are
+// not into encoded words (RFC 2047 §5). A word with an @ is an address and
+// stays: such a message needs SMTPUTF8 (RFC 6531).
+func EncodeText(v string) string {
+	if isASCII(v) {
+		return v
+	}
+	words := strings.Split(v, " ")
+	needs := func(w string) bool { return !isASCII(w) && !strings.Contains(w, "@") }
+	var out []string
+	for i := 0; i < len(words); {
+		if !needs(words[i]) {
+			out = append(out, words[i])
+			i++
+			continue
+		}
+		j := i + 1
+		for k := j; k < len(words) && (words[k] == "" || needs(words[k])); k++ {
+			if words[k] != "" {
+				j = k + 1
+			}
+		}
+		out = append(out, stdmime.QEncoding.Encode("utf-8", strings.Join(words[i:j], " ")))
+		i = j
+	}
+	return strings.Join(out, " ")
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// FormatAddress returns a mailbox for a header: the bare address, or a display
+// name, quoted or encoded as needed, with the address in angle brackets
+// (RFC 5322 §3.4).
+func FormatAddress(name string, a container.Address) string {
+	if name = Clean(name); name == "" {
+		return a.Path()
+	}
+	switch {
+	case !isASCII(name):
+		name = stdmime.QEncoding.Encode("utf-8", name)
+	case strings.ContainsAny(name, `()<>[]:;@\,."`) || strings.Contains(name, "=?"):
+		name = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`
+	}
+	return name + " <" + a.Path() + ">"
+}
+
+// Mailbox is one address of an address header with its decoded display name.
+type Mailbox struct {
+	Name    string
+	Address container.Address
+}
+
+// ParseAddresses reads the value of an address field. Groups are flattened. What
+// cannot be read is left out; ok is false when anything was.
+func ParseAddresses(value string) (boxes []Mailbox, ok bool) {
+	p := netmail.AddressParser{WordDecoder: &stdmime.WordDecoder{CharsetReader: charset.Reader}}
+	list, err := p.ParseList(value)
+	if err == nil {
+		return mailboxes(list)
+	}
+	// One bad address must not hide the others.
+	for _, part := range splitAddresses(value) {
+		if a, err := p.Parse(part); err == nil {
+			more, _ := mailboxes([]*netmail.Address{a})
+			boxes = append(boxes, more...)
+		}
+	}
+	return boxes, false
+}
+
+func mailboxes(list []*netmail.Address) (boxes []Mailbox, ok bool) {
+	ok = true
+	for _, n := range list {
+		a, err := container.ParseAddress(quoteLocal(n.Address))
+		if err != nil {
+			ok = false
+			continue
+		}
+		boxes = append(boxes, Mailbox{n.Name, a})
+	}
+	return boxes, ok
+}
+
+// quoteLocal puts back the quotes that net/mail takes off a local part.
+func quoteLocal(addr string) string {
+	at := strings.LastIndexByte(addr, '@')
+	if at < 0 {
+		return addr
+	}
+	if _, err := container.ParseAddress(addr); err == nil {
+		return addr
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(addr[:at]) + `"` + addr[at:]
+}
+
+// splitAddresses cuts a list at its commas, not at those in quotes, comments
+// or angle brackets.
+func splitAddresses(v string) []string {
+	var out []string
+	start, depth, quoted := 0, 0, false
+	for i := 0; i < len(v); i++ {
+		switch c := v[i]; {
+		case c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '(' || c == '<':
+			depth++
+		case (c == ')' || c == '>') && depth > 0:
+			depth--
+		case c == ',' && depth == 0:
+			out = append(out, v[start:i])
+			start = i + 1
+		}
+	}
+	return append(out, v[start:])
+}
+
+// Addresses returns the addresses of all fields called name.
+func Addresses(header []byte, name string) []container.Address {
+	var out []container.Address
+	for _, v := range Values(header, name) {
+		boxes, _ := ParseAddresses(v)
+		for _, b := range boxes {
+			out = append(out, b.Address)
+		}
+	}
+	return out
+}
+
+// MessageID returns a new message identifier in angle brackets, unique without
+// asking anyone (RFC 5322 §3.6.4). An empty host becomes "localhost".
+func MessageID(host string) string {
+	if host = Clean(host); host == "" {
+		host = "localhost"
+	}
+	return "<" + rand.Text() + "@" + container.LiteralDomain(host) + ">"
+}
+
+// FormatDate returns t as a header shows it (RFC 5322 §3.3).
+func FormatDate(t time.Time) string { return t.Format("Mon, 2 Jan 2006 15:04:05 -0700") }
+
+// ParseDate reads the value of a Date field.
+func ParseDate(v string) (time.Time, error) { return netmail.ParseDate(v) }
