@@ -2,7 +2,16 @@ package local
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mailetd/mailetd/container"
 )
 
 // MappingType is a type of recipient mapping, named as webadmin shows it.
@@ -54,7 +63,8 @@ type Storage interface {
 	SourcesOf(ctx context.Context, m Mapping) ([]string, error)
 }
 
-// Errors of Directory.
+// ErrTooManyMappings and the other errors of Directory are compared with
+// errors.Is; see also RuleError.
 var (
 	// ErrTooManyMappings: rewriting does not come to an end.
 	ErrTooManyMappings = errors.New("554 Too many mappings to process")
@@ -71,21 +81,90 @@ func (e *MappingError) Error() string { return e.Text }
 // Config is what domainlist.xml, usersrepository.xml and
 // recipientrewritetable.xml say.
 type Config struct {
-	DefaultDomain    string
-	StaticDomains    []string // configured ones that cannot be removed
-	VirtualHosting   bool
-	Algorithm        string // password hash for new users
+	DefaultDomain string
+	// StaticDomains are the configured ones: local from the start, written to
+	// the store by Init, and back at the next start when they were removed.
+	StaticDomains []string
+	// AutoDomains were detected (autodetect: the name of this machine); like the
+	// default domain they cannot be removed.
+	AutoDomains []string
+	// LookupIPs, when not nil, returns the addresses of a domain, which then
+	// count as local address literals (autodetectIP). A failure means none.
+	LookupIPs       func(ctx context.Context, domain string) []string
+	ReadOnlyDomains bool // XMLDomainList: changes are refused
+
+	VirtualHosting bool
+	Algorithm      string // as configured; new passwords are stored as hash.go says
+	Administrators []string
+	// VerifyFailureDelay passes before a wrong password is answered.
+	VerifyFailureDelay time.Duration
+
 	RecursiveMapping bool
-	MappingLimit     int
-	Administrators   []string
+	MappingLimit     int // 0: 10
+	// StaticMappings, when not nil, are the whole table, which is then read-only
+	// (XMLRecipientRewriteTable). Keys are normalised sources.
+	StaticMappings map[string][]Mapping
+
+	Now func() time.Time // nil: time.Now
 }
 
 // Directory answers what is local here: domains, users and the rewriting of
-// recipients. It is safe for concurrent use.
+// recipients. It keeps what it read from the store for ten seconds, less when
+// the change came through it. It is safe for concurrent use.
 type Directory struct {
 	cfg   Config
 	store Storage
+
+	domains  cache[domainSet]
+	users    cache[bool]
+	mappings cache[[]rule]
+	verified cache[[32]byte]
+	regexes  regexCache
+	hashing  chan struct{} // bounds concurrent password hashing
+	macKey   [32]byte
+	removed  sync.Map // static domains removed since the start
 }
 
 // New returns a directory over store.
-func New(cfg Config, store Storage) *Directory { return &Directory{cfg: cfg, store: store} }
+func New(cfg Config, store Storage) *Directory {
+	cfg.DefaultDomain = lower(cfg.DefaultDomain)
+	if cfg.MappingLimit <= 0 {
+		cfg.MappingLimit = 10
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	d := &Directory{cfg: cfg, store: store, hashing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)))}
+	d.domains.init(1, cacheTime)
+	d.users.init(maxCached, cacheTime)
+	d.mappings.init(maxCached, cacheTime)
+	d.verified.init(maxCached, verifiedTime)
+	_, _ = rand.Read(d.macKey[:]) // never fails: crypto/rand
+	return d
+}
+
+// Init writes the default, detected and configured domains to the store where
+// they are missing, as James does at start.
+func (d *Directory) Init(ctx context.Context) error {
+	have, err := d.store.Domains(ctx)
+	if err != nil {
+		return fmt.Errorf("read domain list: %w", err)
+	}
+	defer d.domains.clear()
+	for _, list := range [][]string{{d.cfg.DefaultDomain}, d.cfg.AutoDomains, d.cfg.StaticDomains} {
+		for _, name := range list {
+			dom, err := container.ParseDomain(strings.TrimSpace(name))
+			if err != nil {
+				return fmt.Errorf("configured domain %q: %w", name, err)
+			}
+			if slices.Contains(have, dom) {
+				continue
+			}
+			if err := d.store.AddDomain(ctx, dom); err != nil {
+				return fmt.Errorf("add domain %s: %w", dom, err)
+			}
+			have = append(have, dom)
+		}
+	}
+	return nil
+}
