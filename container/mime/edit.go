@@ -131,25 +131,25 @@ func FormatField(name, value string) []byte {
 
 // Fold appends value to dst, whose last line it continues, folding at blanks
 // after 78 characters, and anywhere before the hard limit of a line. Taking out
-// the line ends gives the value back unless it has a word that is too long.
+// the line ends gives the value back unless it has a word that is too long for
+// a line, or very many blanks in a row. Blanks at the end are dropped.
 func Fold(dst []byte, value string) []byte {
 	col := len(dst) - 1 - bytes.LastIndexByte(dst, '\n')
-	atStart := true // nothing but the field name or one blank on this line
-	for value != "" {
-		word := value
-		if i := strings.IndexByte(value[1:], ' '); i >= 0 {
-			word = value[:i+1]
-		}
+	atStart := true // nothing but the field name on this line
+	for value = strings.TrimRight(value, " \t"); value != ""; {
+		word := nextWord(value)
 		value = value[len(word):]
-		// Only a word with text may begin a line: one of blanks alone would end
-		// the header for some readers.
-		if col+len(word) > wantedLine && !atStart && len(word) > 1 && word[0] == ' ' && strings.Trim(word, " \t") != "" {
+		if blanks := len(word) - len(strings.TrimLeft(word, " \t")); blanks > maxBlanks {
+			word = word[blanks-maxBlanks:]
+		}
+		// A continuation line begins with a blank that was there already.
+		if col+len(word) > wantedLine && !atStart {
 			dst = append(dst, "\r\n"...)
 			col = 0
 		}
 		for col+len(word) > hardLine {
 			n := max(hardLine-col, 1)
-			for n > 1 && n < len(word) && word[n]&0xc0 == 0x80 {
+			for n > 1 && word[n]&0xc0 == 0x80 {
 				n--
 			}
 			dst = append(dst, word[:n]...)
@@ -161,6 +161,21 @@ func Fold(dst []byte, value string) []byte {
 		atStart = false
 	}
 	return dst
+}
+
+const maxBlanks = 60
+
+// nextWord returns the blanks at the start of s and the text up to the next
+// blank.
+func nextWord(s string) string {
+	i := 0
+	for i < len(s) && (s[i] == ' ' || s[i] == '\t') {
+		i++
+	}
+	for i < len(s) && s[i] != ' ' && s[i] != '\t' {
+		i++
+	}
+	return s[:i]
 }
 
 // Clean makes s fit for one header line: each run of line ends (and the blanks
