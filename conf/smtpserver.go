@@ -1,0 +1,508 @@
+package conf
+
+import (
+	"cmp"
+	"crypto/tls"
+	"math"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/beevik/etree"
+)
+
+// SMTPServer is one <smtpserver> of smtpserver.xml, checked.
+type SMTPServer struct {
+	Pos                 Pos
+	Name                string        // jmxName: names the end point in logs and webadmin
+	Bind                []string      // host:port; port 0 is chosen by the kernel
+	Hello               string        // "" means the name of this machine
+	IdleTimeout         time.Duration // 0: none
+	MaxConnections      int           // 0: no limit
+	MaxConnectionsPerIP int           // 0: no limit
+	ProxyRequired       bool
+	ProxyFirst          bool   // the PROXY header stands outside TLS
+	AuthorizedAddresses List   // networks that may relay
+	VerifyIdentity      string // VerifyStrict, VerifyRelaxed or VerifyDisabled
+	MaxMessageSize      int64  // octets, 0: no limit
+	MaxLineLength       int    // octets without CRLF
+	RequireHelo         bool
+	RequireBrackets     bool
+	Greeting            string // "" means James's banner
+	DisabledFeatures    []string
+	GracefulShutdown    bool
+	TLS                 *ServerTLS // nil: neither implicit TLS nor STARTTLS
+	Auth                SMTPAuth
+	Chain               HandlerChain
+}
+
+// List is a list of words and where it was written.
+type List struct {
+	Pos   Pos
+	Words []string
+}
+
+// Values of <verifyIdentity>.
+const (
+	VerifyStrict   = "strict"
+	VerifyRelaxed  = "relaxed"
+	VerifyDisabled = "disabled"
+)
+
+// Values of <auth><announce>.
+const (
+	AnnounceNever           = "never"
+	AnnounceAlways          = "always"
+	AnnounceForUnauthorized = "forUnauthorizedAddresses"
+)
+
+// SMTPAuth is <auth>.
+type SMTPAuth struct {
+	Announce   string   // AnnounceNever, AnnounceAlways or AnnounceForUnauthorized
+	RequireSSL bool     // neither announced nor accepted without TLS
+	Required   bool     // MAIL needs authentication or an authorized address
+	Mechanisms []string // SASL mechanisms in order of announcement
+}
+
+// ServerTLS is <tls>, with at least one of its two switches on. Files are named
+// as written; see package smtphooks/server for how they are found.
+type ServerTLS struct {
+	Pos                      Pos
+	Implicit, StartTLS       bool
+	PrivateKey, Certificates string // PEM files
+	Secret                   string // decrypts the private key
+	MinVersion, MaxVersion   uint16 // 0: the library's default
+	CipherSuites             []uint16
+	ClientAuth               bool   // a certificate signed by Truststore is required
+	Truststore               string // PEM file
+}
+
+// HandlerChain is <handlerchain>.
+type HandlerChain struct {
+	Pos      Pos
+	Core     string // coreHandlersPackage
+	JMX      string // jmxHandlersPackage, "" when enableJmx is false
+	Handlers []*Params
+}
+
+// Default bundles of the SMTP server.
+const (
+	DefaultSMTPCore = "org.apache.james.smtpserver.CoreCmdHandlerLoader"
+	DefaultSMTPJMX  = "org.apache.james.smtpserver.jmx.JMXHandlersLoader"
+)
+
+// Limits of <maxLineLength>.
+const (
+	minLineLength     = 1000
+	maxLineLength     = 1 << 20
+	defaultLineLength = 8192
+)
+
+// SMTPServers reads smtpserver.xml. Servers with enabled="false" are left out.
+// A nil file, or one without root, gives none.
+//
+// Source: AbstractConfigurableAsyncServer, SMTPServer (James 3.10).
+func SMTPServers(f *File, r *Report) []SMTPServer {
+	if f == nil || f.Root == nil {
+		return nil
+	}
+	elems := f.Root.SelectElements("smtpserver")
+	if f.Root.Tag == "smtpserver" {
+		elems = []*etree.Element{f.Root}
+	}
+	var out []SMTPServer
+	for _, e := range elems {
+		in := smtpElem{f, e, r}
+		if in.attrBool("enabled", true) {
+			out = append(out, in.server())
+		}
+	}
+	return out
+}
+
+// smtpElem reads the children of one element.
+type smtpElem struct {
+	f *File
+	e *etree.Element
+	r *Report
+}
+
+var smtpElements = []string{"bind", "jmxName", "helloName", "connectionBacklog", "connectiontimeout", "connectionLimit",
+	"connectionLimitPerIP", "proxyRequired", "proxyFirst", "authorizedAddresses", "authRequired", "verifyIdentity",
+	"maxmessagesize", "maxLineLength", "heloEhloEnforcement", "addressBracketsEnforcement", "smtpGreeting",
+	"disabledFeatures", "gracefulShutdown", "ioWorkerCount", "bossWorkerCount", "maxExecutorCount", "useEpoll",
+	"highWriteBufferWaterMark", "lowWriteBufferWaterMark", "handlerchain", "tls", "auth"}
+
+func (in smtpElem) server() SMTPServer {
+	in.warnUnknown(smtpElements)
+	s := SMTPServer{
+		Pos:                 in.f.Pos(in.e),
+		Name:                in.str("jmxName", "smtpserver"),
+		Bind:                in.bind("0.0.0.0:25"),
+		Hello:               in.helloName(),
+		IdleTimeout:         time.Duration(in.integer("connectiontimeout", 300)) * time.Second,
+		MaxConnections:      in.limit("connectionLimit", "Connection limit"),
+		MaxConnectionsPerIP: in.limit("connectionLimitPerIP", "Connection limit per IP"),
+		ProxyRequired:       in.boolean("proxyRequired", false),
+		ProxyFirst:          in.boolean("proxyFirst", true),
+		AuthorizedAddresses: in.addresses(),
+		VerifyIdentity:      in.verifyIdentity(),
+		MaxMessageSize:      in.messageSize(),
+		MaxLineLength:       in.lineLength(),
+		RequireHelo:         in.boolean("heloEhloEnforcement", true),
+		RequireBrackets:     in.boolean("addressBracketsEnforcement", true),
+		Greeting:            in.str("smtpGreeting", ""),
+		GracefulShutdown:    in.boolean("gracefulShutdown", true),
+		TLS:                 in.tls(),
+		Auth:                in.auth(),
+		Chain:               in.chain(),
+	}
+	if s.IdleTimeout < 0 {
+		in.r.Errorf(in.pos("connectiontimeout"), "<connectiontimeout> must not be negative; 0 means no limit")
+	}
+	for _, e := range in.e.SelectElements("disabledFeatures") {
+		s.DisabledFeatures = append(s.DisabledFeatures, Text(e))
+	}
+	in.integer("connectionBacklog", 200)
+	return s
+}
+
+// warnUnknown notes children that James would pass over without a word.
+func (in smtpElem) warnUnknown(known []string) {
+	for _, c := range in.e.ChildElements() {
+		if !slices.Contains(known, c.Tag) {
+			in.r.Warnf(in.f.Pos(c), "<%s> is not an element of <%s>; ignored%s", c.Tag, in.e.Tag, Suggest(c.Tag, known))
+		}
+	}
+}
+
+// pos returns the position of the child called name, or of the element.
+func (in smtpElem) pos(name string) Pos {
+	if c := in.e.SelectElement(name); c != nil {
+		return in.f.Pos(c)
+	}
+	return in.f.Pos(in.e)
+}
+
+func (in smtpElem) str(name, def string) string {
+	if c := in.e.SelectElement(name); c != nil {
+		return cmp.Or(Text(c), def)
+	}
+	return def
+}
+
+// Booleans are those of commons-configuration.
+func (in smtpElem) parseBool(pos Pos, what, v string, def bool) bool {
+	switch strings.ToLower(strings.TrimSpace(v)) {
+	case "true", "yes", "on", "y", "t", "1":
+		return true
+	case "false", "no", "off", "n", "f", "0":
+		return false
+	}
+	in.r.Errorf(pos, "%s is %q, not true or false", what, v)
+	return def
+}
+
+func (in smtpElem) boolean(name string, def bool) bool {
+	v := in.str(name, "")
+	if v == "" {
+		return def
+	}
+	return in.parseBool(in.pos(name), "<"+name+">", v, def)
+}
+
+func (in smtpElem) attrBool(name string, def bool) bool {
+	a := in.e.SelectAttr(name)
+	if a == nil {
+		return def
+	}
+	return in.parseBool(in.f.Pos(in.e), name+"= of <"+in.e.Tag+">", a.Value, def)
+}
+
+func (in smtpElem) integer(name string, def int) int {
+	v := in.str(name, "")
+	if v == "" {
+		return def
+	}
+	n, err := strconv.ParseInt(v, 10, 32)
+	if err != nil {
+		in.r.Errorf(in.pos(name), "<%s> is %q, not a whole number", name, v)
+		return def
+	}
+	return int(n)
+}
+
+// limit reads a connection limit; what is no number counts as none, as in James.
+func (in smtpElem) limit(name, what string) int {
+	v := in.str(name, "")
+	if v == "" {
+		return 0
+	}
+	n, err := strconv.ParseInt(v, 10, 32)
+	switch {
+	case err != nil:
+		in.r.Warnf(in.pos(name), "<%s> is %q, not a whole number; no limit applies", name, v)
+		return 0
+	case n < 0:
+		in.r.Errorf(in.pos(name), "%s value cannot be less than zero.", what)
+		return 0
+	}
+	return int(n)
+}
+
+// bind splits the list of addresses. Unlike in James an IPv6 address may stand
+// in brackets.
+func (in smtpElem) bind(def string) []string {
+	var out []string
+	for _, item := range strings.Split(in.str("bind", def), ",") {
+		item = strings.TrimSpace(item)
+		host, port, err := net.SplitHostPort(item)
+		n, perr := strconv.ParseUint(port, 10, 16)
+		if err != nil || perr != nil || strings.ContainsAny(host, " \t/") {
+			in.r.Errorf(in.pos("bind"), "Malformed bind parameter in configuration of service SMTP Service: %q; want address:port, such as 0.0.0.0:25 or [::]:25", item)
+			continue
+		}
+		out = append(out, net.JoinHostPort(host, strconv.FormatUint(n, 10)))
+	}
+	return out
+}
+
+func (in smtpElem) helloName() string {
+	c := in.e.SelectElement("helloName")
+	if c == nil || (smtpElem{in.f, c, in.r}).attrBool("autodetect", true) {
+		return ""
+	}
+	name := Text(c)
+	if name == "" {
+		in.r.Errorf(in.f.Pos(c), "Please configure the helloName or use autodetect")
+	} else if strings.ContainsAny(name, " \t\r\n") {
+		in.r.Errorf(in.f.Pos(c), "<helloName> is %q; want a host name without blanks", name)
+	}
+	return name
+}
+
+func (in smtpElem) addresses() List {
+	l := List{Pos: in.pos("authorizedAddresses")}
+	l.Words = strings.FieldsFunc(in.str("authorizedAddresses", ""), func(c rune) bool {
+		return c == ',' || c == ' ' || c == '\t' || c == '\r' || c == '\n'
+	})
+	return l
+}
+
+func (in smtpElem) verifyIdentity() string {
+	switch v := strings.ToLower(in.str("verifyIdentity", VerifyStrict)); v {
+	case "true", VerifyStrict:
+		return VerifyStrict
+	case "false", VerifyDisabled:
+		return VerifyDisabled
+	case VerifyRelaxed:
+		return VerifyRelaxed
+	default:
+		in.r.Errorf(in.pos("verifyIdentity"), "SenderVerificationMode: unsupported value '%s'; want strict, relaxed or disabled", v)
+		return VerifyStrict
+	}
+}
+
+func (in smtpElem) messageSize() int64 {
+	v := in.str("maxmessagesize", "0")
+	if strings.EqualFold(v, "unlimited") {
+		return 0
+	}
+	n, err := ParseSize(v, 1<<10)
+	if err != nil {
+		in.r.Errorf(in.pos("maxmessagesize"), "<maxmessagesize>: %v; without unit it counts KiB", err)
+		return 0
+	}
+	return min(n, math.MaxInt64/2)
+}
+
+func (in smtpElem) lineLength() int {
+	n := in.integer("maxLineLength", defaultLineLength)
+	if n < minLineLength || n > maxLineLength {
+		in.r.Errorf(in.pos("maxLineLength"), "maxLineLength must be between %d and %d", minLineLength, maxLineLength)
+		return defaultLineLength
+	}
+	return n
+}
+
+// announce reads <announce>, or what older configurations have instead.
+func (in smtpElem) announce(auth smtpElem) string {
+	v := ""
+	if auth.e != nil {
+		v = auth.str("announce", "")
+	}
+	for _, known := range []string{AnnounceNever, AnnounceAlways, AnnounceForUnauthorized} {
+		if strings.EqualFold(v, known) {
+			return known
+		}
+	}
+	if v != "" {
+		in.r.Errorf(auth.pos("announce"), "Unknown value for 'auth.announce': %s. Should be one of always, never, forUnauthorizedAddresses", v)
+		return AnnounceNever
+	}
+	switch strings.ToLower(in.str("authRequired", "false")) {
+	case "true":
+		return AnnounceForUnauthorized
+	case "announce":
+		return AnnounceAlways
+	}
+	return AnnounceNever
+}
+
+func (in smtpElem) auth() SMTPAuth {
+	auth := smtpElem{in.f, in.e.SelectElement("auth"), in.r}
+	a := SMTPAuth{Announce: in.announce(auth), Mechanisms: []string{"LOGIN", "PLAIN"}}
+	if auth.e == nil {
+		return a
+	}
+	auth.warnUnknown([]string{"announce", "requireSSL", "plainAuthEnabled", "required", "saslMechanisms", "oidc", "gssapi"})
+	a.RequireSSL = auth.boolean("requireSSL", false)
+	a.Required = auth.boolean("required", false)
+	for name, mechs := range map[string]string{"oidc": "OAUTHBEARER and XOAUTH2 are", "gssapi": "GSSAPI is"} {
+		if c := auth.e.SelectElement(name); c != nil {
+			in.r.Warnf(in.f.Pos(c), "<%s>: %s not available here and will not be offered; clients can use LOGIN and PLAIN", name, mechs)
+		}
+	}
+	if c := auth.e.SelectElement("saslMechanisms"); c != nil {
+		a.Mechanisms = auth.mechanisms(c)
+	}
+	if !auth.boolean("plainAuthEnabled", true) {
+		a.Mechanisms = nil
+	}
+	return a
+}
+
+// saslFactories are the simple names of James's mechanism factories; those
+// without mechanism are not available here.
+var saslFactories = map[string]string{
+	"LoginSaslMechanismFactory": "LOGIN", "PlainSaslMechanismFactory": "PLAIN",
+	"OauthBearerSaslMechanismFactory": "", "XOauth2SaslMechanismFactory": "", "GssapiSaslMechanismFactory": "",
+}
+
+func (in smtpElem) mechanisms(c *etree.Element) []string {
+	var out []string
+	for _, item := range strings.Split(Text(c), ",") {
+		item = strings.TrimSpace(item)
+		mech, known := saslFactories[item[strings.LastIndexByte(item, '.')+1:]]
+		switch {
+		case item == "":
+			in.r.Errorf(in.f.Pos(c), "<saslMechanisms> has a blank entry; want a comma list such as LoginSaslMechanismFactory,PlainSaslMechanismFactory")
+		case !known:
+			in.r.Errorf(in.f.Pos(c), "<saslMechanisms> names the unknown class %s; known are LoginSaslMechanismFactory and PlainSaslMechanismFactory", item)
+		case mech == "":
+			in.r.Warnf(in.f.Pos(c), "<saslMechanisms>: %s is a James class not available here; the mechanism is not offered", item)
+		case !slices.Contains(out, mech):
+			out = append(out, mech)
+		}
+	}
+	return out
+}
+
+func (in smtpElem) chain() HandlerChain {
+	e := in.e.SelectElement("handlerchain")
+	if e == nil {
+		in.r.Errorf(in.f.Pos(in.e), "<handlerchain> is required; an empty one has the core handlers")
+		return HandlerChain{Pos: in.f.Pos(in.e), Core: DefaultSMTPCore}
+	}
+	c := HandlerChain{
+		Pos:  in.f.Pos(e),
+		Core: e.SelectAttrValue("coreHandlersPackage", DefaultSMTPCore),
+		JMX:  e.SelectAttrValue("jmxHandlersPackage", DefaultSMTPJMX),
+	}
+	if !(smtpElem{in.f, e, in.r}).attrBool("enableJmx", true) {
+		c.JMX = ""
+	}
+	for _, h := range e.ChildElements() {
+		class := strings.TrimSpace(h.SelectAttrValue("class", ""))
+		switch {
+		case h.Tag != "handler":
+			in.r.Warnf(in.f.Pos(h), "<%s> is not an element of <handlerchain>; ignored", h.Tag)
+		case class == "":
+			in.r.Errorf(in.f.Pos(h), "Missing @class attribute in configuration: <handler> needs class=\"...\"")
+		default:
+			c.Handlers = append(c.Handlers, NewParams(in.f, h, class, in.r))
+		}
+	}
+	return c
+}
+
+var tlsElements = []string{"keystore", "keystoreType", "secret", "privateKey", "certificates", "supportedProtocols",
+	"supportedCipherSuites", "clientAuth", "enableOCSPCRLChecks", "sessionCache", "provider", "algorithm"}
+
+// tls reads <tls>; with both switches off nothing below is looked at.
+func (in smtpElem) tls() *ServerTLS {
+	e := in.e.SelectElement("tls")
+	if e == nil {
+		return nil
+	}
+	t := smtpElem{in.f, e, in.r}
+	c := &ServerTLS{Pos: in.f.Pos(e), Implicit: t.attrBool("socketTLS", false), StartTLS: t.attrBool("startTLS", false)}
+	if c.Implicit && c.StartTLS {
+		in.r.Errorf(c.Pos, "startTLS is only supported when using plain sockets")
+	}
+	if !c.Implicit && !c.StartTLS {
+		return nil
+	}
+	t.warnUnknown(tlsElements)
+	c.PrivateKey, c.Certificates, c.Secret = t.str("privateKey", ""), t.str("certificates", ""), t.str("secret", "")
+	if c.PrivateKey == "" || c.Certificates == "" {
+		if t.str("keystore", "") == "" {
+			in.r.Errorf(c.Pos, "keystore or (privateKey and certificates) needs to get configured")
+		} else {
+			in.r.Errorf(t.pos("keystore"), "JKS/PKCS12 keystores cannot be read by this version: convert to PEM and name it in <privateKey> and <certificates>")
+		}
+	}
+	if t.boolean("enableOCSPCRLChecks", false) {
+		in.r.Errorf(t.pos("enableOCSPCRLChecks"), "<enableOCSPCRLChecks>: revocation of client certificates cannot be checked here; remove it")
+	}
+	if ca := e.SelectElement("clientAuth"); ca != nil {
+		c.ClientAuth = true
+		c.Truststore = smtpElem{in.f, ca, in.r}.str("truststore", "")
+		if c.Truststore == "" {
+			in.r.Errorf(in.f.Pos(ca), "<clientAuth> needs a <truststore>: a PEM file of the certificates that sign those of clients")
+		}
+	}
+	t.protocols(c)
+	t.ciphers(c)
+	return c
+}
+
+var tlsVersions = map[string]uint16{"TLSv1": tls.VersionTLS10, "TLSv1.0": tls.VersionTLS10,
+	"TLSv1.1": tls.VersionTLS11, "TLSv1.2": tls.VersionTLS12, "TLSv1.3": tls.VersionTLS13}
+
+func (in smtpElem) protocols(c *ServerTLS) {
+	for _, e := range in.e.FindElements("supportedProtocols/protocol") {
+		v, ok := tlsVersions[Text(e)]
+		if !ok {
+			in.r.Warnf(in.f.Pos(e), "<protocol> %q is not offered; known are TLSv1, TLSv1.1, TLSv1.2 and TLSv1.3", Text(e))
+			continue
+		}
+		if c.MinVersion == 0 || v < c.MinVersion {
+			c.MinVersion = v
+		}
+		c.MaxVersion = max(c.MaxVersion, v)
+	}
+	if c.MinVersion == 0 && in.e.FindElement("supportedProtocols/protocol") != nil {
+		in.r.Errorf(in.pos("supportedProtocols"), "<supportedProtocols> leaves no protocol version")
+	}
+}
+
+func (in smtpElem) ciphers(c *ServerTLS) {
+	known := map[string]uint16{}
+	for _, s := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+		known[s.Name] = s.ID
+	}
+	for _, e := range in.e.FindElements("supportedCipherSuites/cipherSuite") {
+		id, ok := known[Text(e)]
+		if !ok {
+			in.r.Warnf(in.f.Pos(e), "<cipherSuite> %q is not offered: unknown here", Text(e))
+			continue
+		}
+		c.CipherSuites = append(c.CipherSuites, id)
+	}
+	if len(c.CipherSuites) == 0 && in.e.FindElement("supportedCipherSuites/cipherSuite") != nil {
+		in.r.Errorf(in.pos("supportedCipherSuites"), "<supportedCipherSuites> leaves no cipher suite")
+	}
+}

@@ -1,0 +1,89 @@
+package smtphooks
+
+import "github.com/mailetd/mailetd/conf"
+
+// Packages of James's handler classes.
+const (
+	james    = "org.apache.james.smtpserver."
+	protocol = "org.apache.james.protocols.smtp.core."
+	api      = "org.apache.james.protocols.api.handler."
+)
+
+// register adds every handler of this package. One line each, sorted.
+func register(r *Registry) {
+	r.Handler(james+"AddDefaultAttributesMessageHook", newAddDefaultAttributes)
+	r.Handler(james+"AuthRequiredHook", newAuthRequired)
+	r.Handler(james+"AuthRequiredToRelayRcptHook", newAuthRequiredToRelay)
+	r.Handler(james+"SendMailHandler", newSendMail)
+	r.Handler(james+"SenderAuthIdentifyVerificationHook", newSenderAuthIdentifyVerification)
+	r.Handler(james+"dsn.DSNEhloHook", newDSNEhlo)
+	r.Handler(james+"dsn.DSNMailParameterHook", newDSNMailParameter)
+	r.Handler(james+"dsn.DSNMessageHook", newDSNMessage)
+	r.Handler(james+"dsn.DSNRcptParameterHook", newDSNRcptParameter)
+	r.Handler(james+"fastfail.ValidRcptHandler", newValidRcpt)
+	r.Handler(protocol+"PostmasterAbuseRcptHook", newPostmasterAbuse)
+	r.Handler(protocol+"esmtp.AuthCmdHandler", newCommandHandler)
+	for _, class := range builtIn {
+		r.Handler(class, newCommandHandler)
+	}
+	r.Bundle(james+"CoreCmdHandlerLoader", coreBundle)
+	r.Bundle(james+"NoAuthCmdHandlerLoader", noAuthBundle)
+	r.Bundle(james+"jmx.JMXHandlersLoader", nil)
+}
+
+// newCommandHandler makes the handlers that are part of the command loop.
+func newCommandHandler(p *conf.Params, _ Services) any {
+	return commandHandler{auth: p.Class() == protocol+"esmtp.AuthCmdHandler"}
+}
+
+// builtIn are the handlers whose work the command loop does in any case.
+var builtIn = []string{
+	james + "DataLineJamesMessageHookHandler", james + "JamesDataCmdHandler", james + "JamesMailCmdHandler",
+	james + "JamesRcptCmdHandler", james + "JamesWelcomeMessageHandler",
+	protocol + "ExpnCmdHandler", protocol + "HeloCmdHandler", protocol + "HelpCmdHandler", protocol + "NoopCmdHandler",
+	protocol + "QuitCmdHandler", protocol + "ReceivedDataLineFilter", protocol + "RsetCmdHandler",
+	protocol + "UnknownCmdHandler", protocol + "VrfyCmdHandler", protocol + "esmtp.EhloCmdHandler",
+	protocol + "esmtp.MailSizeEsmtpExtension", protocol + "esmtp.StartTlsCmdHandler", protocol + "log.HookResultLogger",
+	api + "CommandDispatcher", api + "CommandHandlerResultLogger",
+}
+
+// coreBundle and noAuthBundle are the policy classes of James's bundles, in
+// their order; the command handlers among them are the server's own, save AUTH.
+var (
+	coreBundle = []string{
+		protocol + "esmtp.AuthCmdHandler",
+		james + "AuthRequiredToRelayRcptHook", james + "SenderAuthIdentifyVerificationHook",
+		james + "AuthRequiredHook", protocol + "PostmasterAbuseRcptHook",
+		james + "AddDefaultAttributesMessageHook", james + "SendMailHandler",
+	}
+	noAuthBundle = []string{
+		james + "AuthRequiredToRelayRcptHook", james + "SenderAuthIdentifyVerificationHook",
+		protocol + "PostmasterAbuseRcptHook",
+		james + "AddDefaultAttributesMessageHook", james + "SendMailHandler",
+	}
+)
+
+// jamesOnly are handler classes of James that do not exist here.
+var jamesOnly = []string{
+	"org.apache.james.crowdsec.CrowdsecEhloHook", "org.apache.james.crowdsec.CrowdsecSMTPConnectHandler",
+	"org.apache.james.examples.LoggingRcptHook", "org.apache.james.examples.MyCmdHandlerLoader",
+	"org.apache.james.examples.MyNoopCmdHandler", "org.apache.james.spamassassin.SpamAssassinHandler",
+	protocol + "AcceptRecipientIfRelayingIsAllowed", protocol + "fastfail.SupressDuplicateRcptHandler",
+	james + "ConfigurationAuthHook", james + "DKIMHook", james + "EnforceHeaderLimitationsMessageHook",
+	james + "MailPriorityHandler", james + "POP3BeforeSMTPHandler", james + "SetMailAttributeMessageHook",
+	james + "SetMimeHeaderHandler", james + "UsersRepositoryAuthHook",
+	james + "fastfail.AllowedUnauthenticatedSender", james + "fastfail.DNSRBLHandler",
+	james + "fastfail.JDBCGreylistHandler", james + "fastfail.MaxRcptHandler", james + "fastfail.MaxUnknownCmdHandler",
+	james + "fastfail.ResolvableEhloHeloHandler", james + "fastfail.ReverseEqualsEhloHeloHandler",
+	james + "fastfail.SPFHandler", james + "fastfail.SpamTrapHandler", james + "fastfail.URIRBLHandler",
+	james + "fastfail.ValidRcptMX", james + "fastfail.ValidSenderDomainHandler",
+	james + "futurerelease.FutureReleaseEHLOHook", james + "futurerelease.FutureReleaseMailParameterHook",
+	james + "netty.MaxConnectionLifespanHandler", james + "priority.SmtpMtPriorityEhloHook",
+	james + "priority.SmtpMtPriorityMessageHook", james + "priority.SmtpMtPriorityParameterHook",
+	james + "smtputf8.SmtpUtf8MailHook", james + "smtputf8.SmtpUtf8RcptHook", james + "tls.EnforceMtaSts",
+	james + "tls.SmtpRequireTlsEhloHook", james + "tls.SmtpRequireTlsMessageHook",
+	james + "tls.SmtpRequireTlsParameterHook", james + "tls.TestMtaSts",
+	"com.linagora.tmail.smtp.TMailValidRcptHandler", "com.foilen.james.components.handler.fastfail.ValidRcptHandler",
+	"org.apache.james.lmtpserver.CoreCmdHandlerLoader", "org.apache.james.lmtpserver.MailetContainerCmdHandlerLoader",
+	"org.apache.james.lmtpserver.MailetContainerHandler",
+}

@@ -1,0 +1,267 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mailetd/mailetd/container/logctx"
+	"github.com/mailetd/mailetd/smtphooks"
+)
+
+// errStopping ends a connection between two commands at shutdown.
+var errStopping = errors.New("server is stopping")
+
+// Time limits that no configuration changes.
+const (
+	handshakeTimeout = time.Minute
+	proxyTimeout     = 30 * time.Second
+	writeTimeout     = 5 * time.Minute
+	lingerTimeout    = 2 * time.Second
+	lingerOctets     = 1 << 20
+)
+
+// conn is one connection. Its goroutine owns everything but the fields below mu.
+type conn struct {
+	e    *endpoint
+	peer netip.Addr // TCP peer, for limits
+	s    *smtphooks.Session
+	in   *input
+	out  []byte
+
+	heloName    string // argument of the last HELO or EHLO that was accepted
+	proxyNeeded bool
+	deadline    time.Time // for the next reads, when not zero
+	replied     bool      // to the current command
+	closing     bool      // after the replies are written
+	linger      bool      // let the client read them before the connection goes
+
+	mu       sync.Mutex
+	nc       net.Conn
+	inData   bool
+	stopping bool
+	info     ConnInfo
+}
+
+func newConn(e *endpoint, nc net.Conn, peer netip.Addr) *conn {
+	c := &conn{e: e, nc: nc, peer: peer, proxyNeeded: e.cfg.ProxyRequired}
+	c.in = newInput(c.read)
+	c.s = smtphooks.NewSession(newID(), peer, e.server.reverse)
+	c.s.Server, c.s.Hello = e.cfg.Name, e.hello
+	c.s.StartTLS = e.cfg.TLS != nil && e.cfg.TLS.StartTLS
+	c.refresh()
+	return c
+}
+
+// refresh computes what follows from address, TLS and user.
+func (c *conn) refresh() {
+	authorized := c.e.authorized(c.s.RemoteAddr)
+	c.s.Relaying = authorized || c.s.User != ""
+	c.s.AuthAnnounced = c.e.announces(authorized, c.s.TLSProtocol != "")
+	c.mu.Lock()
+	c.info = ConnInfo{ID: c.s.ID, Server: c.s.Server, RemoteAddr: c.s.RemoteAddr, Connected: c.s.Connected,
+		Encrypted: c.s.TLSProtocol != "", User: c.s.User}
+	c.mu.Unlock()
+}
+
+// read is the only place that reads from the network: it writes pending replies
+// first and arms the idle timer.
+func (c *conn) read(p []byte) (int, error) {
+	if err := c.flush(); err != nil {
+		return 0, err
+	}
+	limit := c.deadline
+	if idle := c.e.cfg.IdleTimeout; limit.IsZero() && idle > 0 {
+		limit = time.Now().Add(idle)
+	}
+	c.mu.Lock()
+	if c.stopping && !c.inData {
+		c.mu.Unlock()
+		return 0, errStopping
+	}
+	err := c.nc.SetReadDeadline(limit)
+	nc := c.nc
+	c.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	n, err := nc.Read(p)
+	if err != nil && n == 0 && c.isStopping() {
+		err = errStopping
+	}
+	return n, err
+}
+
+func (c *conn) isStopping() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stopping && !c.inData
+}
+
+// flush writes the pending replies.
+func (c *conn) flush() error {
+	if len(c.out) == 0 {
+		return nil
+	}
+	out := c.out
+	c.out = c.out[:0]
+	if cap(c.out) > maxPending {
+		c.out = nil
+	}
+	if err := c.nc.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return err
+	}
+	_, err := c.nc.Write(out)
+	return err
+}
+
+// stop asks the connection to end at the next command boundary.
+func (c *conn) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopping = true
+	if !c.inData {
+		_ = c.nc.SetReadDeadline(time.Unix(1, 0)) // wakes the reader; a closed connection is as good
+	}
+}
+
+// kill ends the connection at once.
+func (c *conn) kill() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_ = c.nc.Close()
+}
+
+func (c *conn) setInData(in bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.inData = in
+}
+
+// serve runs the conversation.
+func (c *conn) serve(ctx context.Context) {
+	ctx = logctx.With(ctx, slog.String("session", c.s.ID), slog.String("server", c.s.Server))
+	defer c.finish(ctx)
+	defer func() {
+		if p := recover(); p != nil {
+			c.e.log().ErrorContext(ctx, "SMTP connection failed", "panic", p, "stack", string(debug.Stack()))
+			c.trouble()
+		}
+	}()
+	if !c.greet(ctx) {
+		return
+	}
+	for !c.closing {
+		if c.isStopping() {
+			c.sayGoodbye()
+			return
+		}
+		line, err := c.in.line(c.e.cfg.MaxLineLength)
+		if err != nil {
+			if c.framing(err) {
+				continue
+			}
+			return
+		}
+		c.command(ctx, string(line))
+	}
+}
+
+// framing replies to an error of in.line; it reports whether the connection
+// goes on.
+func (c *conn) framing(err error) bool {
+	switch {
+	case errors.Is(err, errLineTooLong):
+		c.reply(500, "", "Line length exceeded. See RFC 2821 #4.5.3.1.")
+		return true
+	case errors.Is(err, errBareLineEnd):
+		c.reply(500, "5.0.0", "line delimiter must be CRLF")
+		c.linger = true
+	case errors.Is(err, errStopping):
+		c.sayGoodbye()
+	}
+	// As James: an idle or broken connection is closed without a word.
+	return false
+}
+
+func (c *conn) sayGoodbye() {
+	c.reply(421, "4.3.2", c.s.Hello+" Service not available, closing transmission channel")
+}
+
+// finish writes what is left to say and closes.
+func (c *conn) finish(ctx context.Context) {
+	defer c.in.release()
+	defer c.kill()
+	_ = c.flush() // the client may be gone
+	if c.linger && !c.isStopping() {
+		c.discard()
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			c.e.log().ErrorContext(ctx, "disconnect hook failed", "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	c.e.chain.Disconnect(ctx, c.s)
+}
+
+// discard reads on for a moment: closing with unread octets would make the
+// kernel take back the reply.
+func (c *conn) discard() {
+	switch nc := c.nc.(type) {
+	case *net.TCPConn:
+		_ = nc.CloseWrite()
+	case *tls.Conn:
+		_ = nc.CloseWrite()
+	}
+	_ = c.nc.SetReadDeadline(time.Now().Add(lingerTimeout))
+	_, _ = io.Copy(io.Discard, io.LimitReader(c.nc, lingerOctets))
+}
+
+// command carries out one command line.
+func (c *conn) command(ctx context.Context, line string) {
+	c.replied = false
+	defer func() {
+		if p := recover(); p != nil {
+			c.e.log().ErrorContext(ctx, "SMTP command failed", "panic", p, "stack", string(debug.Stack()))
+			c.failed()
+		}
+	}()
+	line = strings.Trim(line, " \t")
+	verb, arg, _ := strings.Cut(line, " ")
+	if i := strings.IndexByte(verb, '\t'); i >= 0 {
+		verb, arg = line[:i], line[i+1:]
+	}
+	verb, arg = strings.ToUpper(verb), strings.Trim(arg, " \t")
+	if strings.HasPrefix(verb, "STARTTLS") {
+		c.startTLS(ctx, verb, arg)
+		return
+	}
+	if f, ok := verbs[verb]; ok {
+		f(c, ctx, arg)
+		return
+	}
+	c.unknown(ctx, verb)
+}
+
+// failed answers a command whose handling panicked. In the middle of a message
+// the rest of it would be taken for commands, so the connection ends.
+func (c *conn) failed() {
+	c.mu.Lock()
+	inData := c.inData
+	c.inData = false
+	c.mu.Unlock()
+	if !c.replied {
+		c.trouble()
+	}
+	if inData {
+		c.closing, c.linger = true, true
+	}
+}

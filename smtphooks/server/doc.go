@@ -1,0 +1,26 @@
+// Package server speaks SMTP with clients: listeners, TLS, the PROXY protocol,
+// limits, and a command loop that is strict about line ends. What is allowed to
+// whom it asks the handler chain of package smtphooks.
+//
+// # A connection
+//
+// One goroutine serves one connection. While it is idle it holds a buffer of
+// 2 KiB; for the time of DATA it borrows a larger one. Replies are collected and
+// written when no further complete command has arrived (RFC 2920). Commands and
+// message lines end with CR LF only: a CR or LF by itself is answered with 500
+// and the connection closed, so that what one server takes for content is never
+// a command to this one.
+//
+// # A message
+//
+// The header is kept in memory, up to 1 MiB; the body goes to the store as it
+// arrives, so that the memory of a connection does not grow with the message.
+// A message that is refused is read to its end and thrown away. An accepted one
+// is answered with 250 when SendMailHandler has committed it.
+//
+// # Shutdown
+//
+// When the context of Run is done, the listeners close, clients between two
+// commands read 421, and a message on its way may finish within the grace
+// period. Close ends all connections at once.
+package server

@@ -1,0 +1,126 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/mailetd/mailetd/container"
+	"github.com/mailetd/mailetd/container/logctx"
+	"github.com/mailetd/mailetd/smtphooks"
+)
+
+func (c *conn) data(ctx context.Context, arg string) {
+	switch {
+	case arg != "":
+		c.reply(500, "5.5.4", "Unexpected argument provided with DATA command")
+		return
+	case !c.s.Tx.HasSender:
+		c.reply(503, "5.5.0", "No sender specified")
+		return
+	case len(c.s.Tx.Recipients) == 0:
+		c.reply(503, "5.5.0", "No recipients specified")
+		return
+	}
+	c.reply(354, "", "Ok Send data ending with <CRLF>.<CRLF>")
+	c.replied = false // the reply to the message is still owed
+	defer c.s.Reset()
+	c.setInData(true)
+	d := &dataReader{in: c.in, newBody: c.e.server.services.Queue.NewBody, header: c.received(ctx),
+		maxLine: c.e.cfg.MaxLineLength, maxSize: c.e.cfg.MaxMessageSize}
+	defer d.abort()
+	if err := d.run(); err != nil {
+		c.brokenData(ctx, err)
+		return
+	}
+	// From here on the input is at a command again, but the client waits for the
+	// reply: shutdown does too.
+	c.endOfData(ctx, d)
+	c.setInData(false)
+}
+
+// brokenData ends a connection whose message cannot be read to its end.
+func (c *conn) brokenData(ctx context.Context, err error) {
+	c.setInData(false)
+	c.closing = true
+	c.e.server.count("mails_refused")
+	if errors.Is(err, errBareLineEnd) {
+		c.reply(500, "5.0.0", "line delimiter must be CRLF")
+		c.linger = true
+	}
+	c.e.log().InfoContext(ctx, "message broken off", c.about(slog.Any("err", err))...)
+}
+
+// endOfData gives the one reply to a message that was read to its end.
+func (c *conn) endOfData(ctx context.Context, d *dataReader) {
+	switch d.verdict {
+	case accepted:
+		c.deliver(ctx, d)
+		return
+	case tooBig:
+		c.reply(552, "", "Quota exceeded")
+	case headerTooBig:
+		c.reply(552, "5.3.4", "Header size is too large")
+	case lineTooLong:
+		c.reply(500, "", "Line length exceeded. See RFC 2821 #4.5.3.1.")
+	case notStored:
+		c.e.log().ErrorContext(ctx, "message not stored", "err", d.writeErr)
+		c.reply(451, "4.0.0", "Error processing message.")
+	}
+	c.e.server.count("mails_refused")
+	c.e.log().InfoContext(ctx, "mail refused", c.about(slog.Int64("size", d.size), slog.String("why", d.verdict.String()))...)
+}
+
+// deliver makes the mail and lets the message hooks decide; the last of them
+// puts it into the spool.
+func (c *conn) deliver(ctx context.Context, d *dataReader) {
+	msg, err := d.message()
+	if err != nil {
+		d.verdict, d.writeErr = notStored, err
+		c.endOfData(ctx, d)
+		return
+	}
+	tx := c.s.Tx
+	rcpts := make([]container.Address, len(tx.Recipients))
+	for i, r := range tx.Recipients {
+		rcpts[i] = r.Address
+	}
+	m := container.NewMail(tx.Sender, rcpts, msg)
+	if tx.Body == "8BITMIME" {
+		m.Set(container.AttrBodyType, tx.Body)
+	}
+	if tx.UTF8 {
+		m.Set(container.AttrSMTPUTF8, true)
+	}
+	name := m.Name
+	ctx = logctx.With(ctx, slog.String("mail", name))
+	decision := c.e.chain.Message(ctx, c.s, m)
+	switch {
+	case decision.Refuses():
+		c.decide(decision)
+		c.e.server.count("mails_refused")
+		code, _, text := decision.Reply()
+		c.e.log().InfoContext(ctx, "mail refused", c.about(slog.Int64("size", d.size), slog.Int("code", code), slog.String("reply", text))...)
+	case decision.Action != smtphooks.OK:
+		// Nobody took the mail: it must not be acknowledged.
+		c.e.log().ErrorContext(ctx, "no handler took the mail", c.about()...)
+		c.reply(451, "4.0.0", "Error processing message.")
+	default:
+		c.decide(decision)
+		c.e.server.count("mails_accepted")
+		c.e.log().InfoContext(ctx, "mail accepted", c.about(slog.Int64("size", d.size))...)
+	}
+}
+
+// about returns the log attributes of the transaction, and more.
+func (c *conn) about(more ...any) []any {
+	return append([]any{
+		slog.String("client", c.s.RemoteAddr.String()), slog.String("hello", c.s.Helo), slog.String("user", c.s.User),
+		slog.String("from", c.s.Tx.Sender.Pretty()), slog.Int("recipients", len(c.s.Tx.Recipients)),
+	}, more...)
+}
+
+// String returns what the log says.
+func (v verdict) String() string {
+	return [...]string{"accepted", "too big", "header too big", "line too long", "not stored"}[v]
+}

@@ -1,0 +1,263 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mailetd/mailetd/conf"
+	"github.com/mailetd/mailetd/smtphooks"
+)
+
+// Options are the settings of all SMTP servers that no file of James has, or
+// another file than smtpserver.xml.
+type Options struct {
+	ConfDir          string        // where certificates are looked for
+	Grace            time.Duration // for messages on their way at shutdown; 0 means 10 seconds
+	AuthFailureDelay time.Duration // before the answer to wrong credentials (usersrepository.xml, verifyFailureDelay)
+}
+
+const defaultGrace = 10 * time.Second
+
+// Server is all SMTP servers of smtpserver.xml. New, Listen, Run: in this order,
+// each once. The other methods may be called at any time after New, by any
+// goroutine.
+type Server struct {
+	options   Options
+	services  smtphooks.Services
+	endpoints []*endpoint
+	counters  map[string]prometheus.Counter
+
+	mu    sync.Mutex
+	conns map[*conn]struct{}
+}
+
+// ConnInfo describes one open connection.
+type ConnInfo struct {
+	ID         string
+	Server     string // jmxName
+	RemoteAddr netip.Addr
+	Connected  time.Time
+	Encrypted  bool
+	User       string // "" when not authenticated
+}
+
+// New builds the servers that cfgs describe: their handler chains from reg, and
+// their certificates. It opens no port. Problems go to r; the server is usable
+// when there were no errors.
+func New(cfgs []conf.SMTPServer, reg *smtphooks.Registry, services smtphooks.Services, options Options, r *conf.Report) *Server {
+	if services.Log == nil {
+		services.Log = slog.New(slog.DiscardHandler)
+	}
+	options.Grace = cmp.Or(options.Grace, defaultGrace)
+	s := &Server{options: options, services: services, conns: map[*conn]struct{}{}, counters: map[string]prometheus.Counter{}}
+	for name, help := range counters {
+		if services.Metrics != nil {
+			s.counters[name] = services.Metrics.Counter("mailetd_smtp_"+name+"_total", help)
+		}
+	}
+	for _, cfg := range cfgs {
+		s.endpoints = append(s.endpoints, newEndpoint(s, cfg, reg, r))
+	}
+	return s
+}
+
+// counters are the metrics mailetd_smtp_{name}_total.
+var counters = map[string]string{
+	"connections":         "SMTP connections accepted.",
+	"connections_refused": "SMTP connections closed at once because of a limit.",
+	"mails_accepted":      "Mails accepted over SMTP.",
+	"mails_refused":       "Mails refused over SMTP, at MAIL or at the end of the message.",
+	"recipients_refused":  "Recipients refused over SMTP.",
+	"auth_failures":       "Failed SMTP authentications.",
+	"tls_failures":        "Failed TLS handshakes.",
+}
+
+func (s *Server) count(name string) {
+	if c, ok := s.counters[name]; ok {
+		c.Inc()
+	}
+}
+
+// Listen opens the ports of all servers. After an error none is open.
+func (s *Server) Listen(ctx context.Context) error {
+	for _, e := range s.endpoints {
+		if err := e.listen(ctx); err != nil {
+			for _, open := range s.endpoints {
+				open.closeListeners()
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// Addrs returns the addresses listened on, in the order of the configuration.
+func (s *Server) Addrs() []net.Addr {
+	var out []net.Addr
+	for _, e := range s.endpoints {
+		for _, l := range e.listeners {
+			out = append(out, l.Addr())
+		}
+	}
+	return out
+}
+
+// Run serves clients until ctx is done, or a port cannot be listened on any
+// more. Then it closes the ports, ends idle connections with 421, and gives
+// messages on their way the grace period to arrive and be committed. It returns
+// when all connections are closed.
+func (s *Server) Run(ctx context.Context) error {
+	accepting, stopAccepting := context.WithCancel(ctx)
+	defer stopAccepting()
+	// Connections outlive ctx until they are drained.
+	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopServing()
+
+	var conns, accepts sync.WaitGroup
+	errs := make(chan error, len(s.Addrs()))
+	for _, e := range s.endpoints {
+		for _, l := range e.listeners {
+			accepts.Go(func() {
+				errs <- e.accept(accepting, l, func(c *conn) { conns.Go(func() { s.serve(serving, c) }) })
+				stopAccepting()
+			})
+		}
+	}
+	if len(s.Addrs()) > 0 {
+		<-accepting.Done()
+	} else {
+		<-ctx.Done()
+	}
+	stopAccepting()
+	for _, e := range s.endpoints {
+		e.closeListeners()
+	}
+	accepts.Wait()
+	close(errs)
+	s.drain(&conns, stopServing)
+	var all []error
+	for err := range errs {
+		all = append(all, err)
+	}
+	return errors.Join(all...)
+}
+
+// drain lets connections come to an end, and ends them when the grace period is
+// over.
+func (s *Server) drain(conns *sync.WaitGroup, stopServing func()) {
+	grace := time.AfterFunc(s.options.Grace, func() {
+		stopServing()
+		s.Close()
+	})
+	defer grace.Stop()
+	for _, c := range s.open() {
+		c.stop()
+		if !c.e.cfg.GracefulShutdown {
+			c.kill()
+		}
+	}
+	conns.Wait()
+}
+
+// Close ends all connections at once, in the middle of whatever they do; a
+// commit that has begun is carried to its end. It does not end Run.
+func (s *Server) Close() {
+	for _, c := range s.open() {
+		c.kill()
+	}
+}
+
+func (s *Server) open() []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]*conn, 0, len(s.conns))
+	for c := range s.conns {
+		out = append(out, c)
+	}
+	return out
+}
+
+// serve runs one connection that was admitted.
+func (s *Server) serve(ctx context.Context, c *conn) {
+	defer func() {
+		s.mu.Lock()
+		delete(s.conns, c)
+		s.mu.Unlock()
+		c.e.leave(c.peer)
+	}()
+	c.serve(ctx)
+}
+
+// ReloadCertificates reads the certificates of all servers again. Open
+// connections keep theirs. When one cannot be read that server keeps what it
+// had.
+func (s *Server) ReloadCertificates() error {
+	var errs []error
+	for _, e := range s.endpoints {
+		if e.cfg.TLS == nil {
+			continue
+		}
+		t, err := loadTLS(e.cfg.TLS, s.options.ConfDir)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("reload certificates of %s: %w", e.cfg.Name, err))
+			continue
+		}
+		e.tlsConfig.Store(t)
+	}
+	return errors.Join(errs...)
+}
+
+// Connections returns the open connections.
+func (s *Server) Connections() []ConnInfo {
+	var out []ConnInfo
+	for _, c := range s.open() {
+		c.mu.Lock()
+		out = append(out, c.info)
+		c.mu.Unlock()
+	}
+	return out
+}
+
+// Disconnect closes the connections that match selects, and returns their
+// number.
+func (s *Server) Disconnect(match func(ConnInfo) bool) int {
+	n := 0
+	for _, c := range s.open() {
+		c.mu.Lock()
+		info := c.info
+		c.mu.Unlock()
+		if match(info) {
+			c.kill()
+			n++
+		}
+	}
+	return n
+}
+
+// newID returns 8 random hexadecimal digits.
+func newID() string {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// localName returns the name of this machine, as James finds it.
+func localName() string {
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		return "localhost"
+	}
+	return name
+}
