@@ -11,7 +11,8 @@ import (
 )
 
 // Services is what mailets need of the server. While a configuration is only
-// checked, Queues and Local are there but nothing calls them.
+// checked, Queues and Local are there but nothing calls them. A nil Log, Metrics
+// or UseRepository is replaced by one that is of no consequence.
 type Services struct {
 	Hostname      string // our name: EHLO, Reporting-MTA
 	DefaultDomain string
@@ -27,8 +28,45 @@ type Services struct {
 	UseRepository func(url string) error
 }
 
-const james = container.MailetPackage
+const (
+	james      = container.MailetPackage
+	jmapFilter = "org.apache.james.jmap.mailet.filter."
+)
 
 // Register adds every mailet of this package to r. One line each, sorted.
 func Register(r *container.Registry, s Services) {
+	s = withDefaults(s)
+	r.Mailet(jmapFilter+"JMAPFiltering", newJMAPFiltering)
+	r.Mailet(james+"AddDeliveredToHeader", newAddDeliveredToHeader)
+	r.Mailet(james+"JMAPFiltering", newJMAPFiltering)
+	r.Mailet(james+"LocalDelivery", newLocalDelivery(s))
+	r.Mailet(james+"LogMessage", newLogMessage(s.Log))
+	r.Mailet(james+"MetricsMailet", newMetricsMailet(s.Metrics))
+	r.Mailet(james+"Null", newNull)
+	r.Mailet(james+"PostmasterAlias", newPostmasterAlias(s.Local, s.Postmaster))
+	r.Mailet(james+"RemoveMailAttribute", newRemoveMailAttribute)
+	r.Mailet(james+"RemoveMimeHeader", newRemoveMimeHeader)
+	r.Mailet(james+"SetMailAttribute", newSetMailAttribute)
+	r.Mailet(james+"SetMimeHeader", newSetMimeHeader)
+	r.Mailet(james+"Sieve", newSieve)
+	r.Mailet(james+"ToProcessor", newToProcessor)
+	r.Mailet(james+"ToRecipientFolder", newToRecipientFolder(s))
+	r.Mailet(james+"ToRepository", newToRepository(s.UseRepository))
+	r.Mailet(james+"VacationMailet", newVacationMailet)
+}
+
+func withDefaults(s Services) Services {
+	if s.Log == nil {
+		s.Log = slog.New(slog.DiscardHandler)
+	}
+	if s.Metrics == nil {
+		s.Metrics = metrics.New()
+	}
+	if s.UseRepository == nil {
+		s.UseRepository = func(url string) error {
+			_, err := repository.ParseURL(url)
+			return err
+		}
+	}
+	return s
 }

@@ -1,0 +1,76 @@
+package mailets
+
+import (
+	"context"
+
+	"github.com/mailetd/mailetd/conf"
+	"github.com/mailetd/mailetd/container"
+)
+
+// inert is a mailet that leaves every mail alone.
+type inert struct{}
+
+// Service does nothing.
+func (inert) Service(context.Context, *container.Mail, *container.Outbox) error { return nil }
+
+// Sieve loads and does nothing: there are no Sieve scripts here. LocalDelivery
+// stores into Maildirs; let what reads them sort the mail, such as Dovecot with
+// Pigeonhole behind an LMTP gateway.
+//
+//	<mailet match="RecipientIsLocal" class="Sieve"/>
+//
+// Parameters: any name; none has an effect.
+//
+// Differs from James: James runs the recipient's active script.
+type Sieve struct{ inert }
+
+func newSieve(p *conf.Params) container.Mailet {
+	p.All()
+	return &Sieve{}
+}
+
+// InertReason says why nothing happens.
+func (*Sieve) InertReason() string {
+	return "there are no Sieve scripts here; mail goes to the folder that LocalDelivery chooses"
+}
+
+// VacationMailet loads and does nothing: nobody can leave a vacation notice
+// here.
+//
+//	<mailet match="RecipientIsLocal" class="VacationMailet"/>
+//
+// Parameters: any name; none has an effect.
+//
+// Differs from James: James answers for users who are away.
+type VacationMailet struct{ inert }
+
+func newVacationMailet(p *conf.Params) container.Mailet {
+	p.All()
+	return &VacationMailet{}
+}
+
+// InertReason says why nothing happens.
+func (*VacationMailet) InertReason() string {
+	return "vacation notices are set over JMAP, which is not here; nobody is answered"
+}
+
+// JMAPFiltering loads and does nothing: the rules it would apply are kept by
+// JMAP, which is not here.
+//
+//	<mailet match="RecipientIsLocal" class="org.apache.james.jmap.mailet.filter.JMAPFiltering"/>
+//
+// Parameters: any name; none has an effect.
+//
+// Differs from James: James applies the recipient's rules. The short name
+// JMAPFiltering is known too, and processor rrt-error need not exist.
+type JMAPFiltering struct{ inert }
+
+func newJMAPFiltering(p *conf.Params) container.Mailet {
+	p.All()
+	return &JMAPFiltering{}
+}
+
+// InertReason says why nothing happens.
+func (*JMAPFiltering) InertReason() string {
+	return "filtering rules are kept by JMAP, which is not here; no rule applies"
+}
