@@ -60,12 +60,16 @@ type Report struct {
 
 // Errorf notes a problem that stops the start.
 func (r *Report) Errorf(pos Pos, format string, args ...any) {
-	r.problems = append(r.problems, Problem{pos, Error, fmt.Sprintf(format, args...)})
+	r.add(pos, Error, fmt.Sprintf(format, args...))
 }
 
 // Warnf notes a problem that does not stop the start.
 func (r *Report) Warnf(pos Pos, format string, args ...any) {
-	r.problems = append(r.problems, Problem{pos, Warning, fmt.Sprintf(format, args...)})
+	r.add(pos, Warning, fmt.Sprintf(format, args...))
+}
+
+func (r *Report) add(pos Pos, severity Severity, text string) {
+	r.problems = append(r.problems, Problem{pos, severity, text})
 }
 
 // Problems returns what was noted, each once, sorted by file and position.

@@ -1,12 +1,6 @@
 package conf
 
 import (
-	"bytes"
-	"encoding/xml"
-	"errors"
-	"io"
-	"strings"
-
 	"github.com/beevik/etree"
 )
 
@@ -14,7 +8,7 @@ import (
 // remembers where each element stood.
 type File struct {
 	Name string
-	Root *etree.Element // nil when the file is not well-formed
+	Root *etree.Element // nil when there is no such file, or no sense in it
 
 	pos map[*etree.Element]Pos
 }
@@ -27,45 +21,48 @@ func (f *File) Pos(e *etree.Element) Pos {
 	return Pos{File: f.Name}
 }
 
-// ParseXML reads one James XML file. Problems of form go to r; the tree is
-// returned as far as it could be read, with a nil Root when it could not.
+// Bounds of what is read.
+const (
+	maxDepth    = 100     // elements within elements; James's files have at most ten
+	maxElements = 200_000 // in one file
+	maxRepairs  = 50      // faults after which a file is given up
+	maxWork     = 64 << 20
+)
+
+// ParseXML reads one James XML file. Problems of form go to r.
+//
+// A fault with one obvious remedy (a placeholder such as <...>, an end tag
+// without its "<", a bare &) is an error at its own position; reading then goes
+// on as if it were mended, so that one start shows all of them. Root is nil
+// when the file makes no sense beyond that.
+//
+// Text between elements is legal XML and means nothing to James; it is a
+// warning. DOCTYPE, entities other than XML's five, encodings other than
+// UTF-8, ISO-8859-1 and US-ASCII are refused. Columns count characters.
 func ParseXML(name string, data []byte, r *Report) *File {
-	f := &File{Name: name, pos: map[*etree.Element]Pos{}}
-	d := xml.NewDecoder(bytes.NewReader(data))
-	var stack []*etree.Element
-	for {
-		line, col := d.InputPos()
-		tok, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			return f
+	broken := &File{Name: name}
+	text, err := decodeXML(data)
+	if err != nil {
+		r.Errorf(Pos{name, 1, 1}, "%v", err)
+		return broken
+	}
+	src := newSource(name, text)
+	src.replaceIllegal(r)
+	for work, repairs := len(text), 0; ; work += len(src.text) {
+		b := newBuilder(src)
+		fault := b.build()
+		if fault == nil {
+			return b.file(r)
 		}
-		if err != nil {
-			line, col = d.InputPos()
-			r.Errorf(Pos{name, line, col}, "%v", err)
-			f.Root = nil
-			return f
+		r.Errorf(src.pos(fault.at), "%s", fault.text)
+		if fault.edit == nil {
+			b.flush(r)
+			return broken
 		}
-		switch t := tok.(type) {
-		case xml.StartElement:
-			e := etree.NewElement(t.Name.Local)
-			for _, a := range t.Attr {
-				e.CreateAttr(a.Name.Local, a.Value)
-			}
-			f.pos[e] = Pos{name, line, col}
-			if len(stack) == 0 {
-				f.Root = e
-			} else {
-				stack[len(stack)-1].AddChild(e)
-			}
-			stack = append(stack, e)
-		case xml.EndElement:
-			stack = stack[:len(stack)-1]
-		case xml.CharData:
-			if len(stack) > 0 {
-				stack[len(stack)-1].CreateText(string(t))
-			} else if s := strings.TrimSpace(string(t)); s != "" {
-				r.Errorf(Pos{name, line, col}, "text %q outside the root element", s)
-			}
+		if repairs++; repairs == maxRepairs || work > maxWork {
+			r.Errorf(src.pos(fault.at), "too many faults; the rest of the file was not looked at")
+			return broken
 		}
+		src.apply(*fault.edit)
 	}
 }
