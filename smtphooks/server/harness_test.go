@@ -82,8 +82,10 @@ func (b *fakeBody) Write(p []byte) (int, error) {
 	return b.Buffer.Write(p)
 }
 
-func (b *fakeBody) Finish() (container.Body, error) { return container.BytesBody(b.Bytes()), nil }
-func (b *fakeBody) Abort()                          {}
+func (b *fakeBody) Finish() (container.Body, error) {
+	return container.BytesBody(b.Buffer.Bytes()), nil
+}
+func (b *fakeBody) Abort() {}
 
 // fakeLocal is here.test with the users bob, alice and carol; alias@here.test is
 // an alias of alice. Passwords are "secret".
