@@ -134,6 +134,12 @@ func TestParseXMLGivesUp(t *testing.T) {
 	if f := ParseXML("a.xml", []byte(big), r); f.Root != nil || !r.HasErrors() {
 		t.Error("got a tree from a file of too many elements")
 	}
+	// One line of half a megabyte: positions must not cost its square.
+	big = "<a>" + strings.Repeat("<b/> ", maxElements/2) + "</a>"
+	f = ParseXML("a.xml", []byte(big), &Report{})
+	if got, want := f.Pos(f.Root.ChildElements()[maxElements/2-1]).Col, 4+5*(maxElements/2-1); got != want {
+		t.Errorf("got column %d, want %d", got, want)
+	}
 }
 
 // FuzzParseXML: there is a tree or an error, and every position is inside the

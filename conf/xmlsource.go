@@ -65,13 +65,15 @@ type source struct {
 	orig  []byte
 	lines []int     // offsets of the line starts in orig
 	done  []applied // sorted
+
+	seen, col int // the last offset pos was asked for, and its column
 }
 
 // applied is an edit in offsets of the original.
 type applied struct{ at, oldLen, newLen int }
 
 func newSource(name string, text []byte) *source {
-	s := &source{name: name, text: text, orig: text, lines: []int{0}}
+	s := &source{name: name, text: text, orig: text, lines: []int{0}, col: 1}
 	for i, c := range text {
 		if c == '\n' {
 			s.lines = append(s.lines, i+1)
@@ -102,11 +104,17 @@ func (s *source) replaceIllegal(r *Report) {
 	s.text = text
 }
 
-// pos returns the position of an offset in the mended text.
+// pos returns the position of an offset in the mended text. Asking in ascending
+// order is cheap even when the file is one long line.
 func (s *source) pos(at int) Pos {
 	o := s.original(at)
 	line := sort.SearchInts(s.lines, o+1) - 1
-	return Pos{s.name, line + 1, 1 + utf8.RuneCount(s.orig[s.lines[line]:o])}
+	if begin := s.lines[line]; s.seen < begin || s.seen > o {
+		s.seen, s.col = begin, 1
+	}
+	s.col += utf8.RuneCount(s.orig[s.seen:o])
+	s.seen = o
+	return Pos{s.name, line + 1, s.col}
 }
 
 func (s *source) original(at int) int {

@@ -33,6 +33,7 @@ type builder struct {
 	dec   *xml.Decoder
 	root  *etree.Element
 	stack []*etree.Element
+	order []*etree.Element        // all of them, as in the file
 	at    map[*etree.Element]int  // start of the start tag
 	inner map[*etree.Element]int  // end of the start tag
 	texts map[*etree.CharData]int // first character that is no blank
@@ -109,6 +110,7 @@ func (b *builder) open(start int, t xml.StartElement) *fault {
 		}
 		e.CreateAttr(a.Name.Local, a.Value)
 	}
+	b.order = append(b.order, e)
 	b.at[e], b.inner[e] = start, int(b.dec.InputOffset())
 	switch {
 	case len(b.stack) > 0:
@@ -171,8 +173,8 @@ func (b *builder) file(r *Report) *File {
 	b.stray(b.root, true)
 	b.flush(r)
 	f := &File{Name: b.src.name, Root: b.root, pos: make(map[*etree.Element]Pos, len(b.at))}
-	for e, at := range b.at {
-		f.pos[e] = b.src.pos(at)
+	for _, e := range b.order {
+		f.pos[e] = b.src.pos(b.at[e])
 	}
 	return f
 }
