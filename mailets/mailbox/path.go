@@ -36,7 +36,7 @@ func NewLayout(root, pattern string) (Layout, error) {
 		if root == "" {
 			return Layout{}, errors.New("there is no mail folder for a relative path")
 		}
-		pattern = filepath.Join(strings.ReplaceAll(root, "%", "%%"), "/"+pattern)
+		pattern = filepath.Join(strings.ReplaceAll(root, "%", "%%"), filepath.Clean("/"+pattern))
 	}
 	l := Layout{filepath.Clean(pattern)}
 	perUser := false
