@@ -35,6 +35,7 @@ type fakeQueue struct {
 	mails    []*container.Mail
 	err      error
 	writeErr error
+	drop     bool
 	hold     chan struct{} // commits wait for it to be closed
 	entered  chan struct{} // told when a commit waits
 }
@@ -52,7 +53,7 @@ func (q *fakeQueue) Commit(_ context.Context, c repository.Change) error {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.err != nil {
+	if q.err != nil || q.drop {
 		return q.err
 	}
 	for _, e := range c.Entries {

@@ -1,0 +1,130 @@
+package smtphooks
+
+import (
+	"go/ast"
+	"go/doc"
+	"go/doc/comment"
+	"go/parser"
+	"go/token"
+	"log/slog"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/mailetd/mailetd/conf"
+)
+
+// manuals returns the doc comments of the package by type name.
+func manuals(t *testing.T) map[string]string {
+	t.Helper()
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fset := token.NewFileSet()
+	var files []*ast.File
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), ".go") || strings.HasSuffix(e.Name(), "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(fset, e.Name(), nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, f)
+	}
+	p, err := doc.NewFromFiles(fset, files, "smtphooks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, typ := range p.Types {
+		out[typ.Name] = typ.Doc
+	}
+	return out
+}
+
+// sample returns the first indented block of a manual, and the parameters it
+// documents.
+func sample(text string) (xml string, params []string) {
+	var cp comment.Parser
+	documenting := false
+	for _, b := range cp.Parse(text).Content {
+		switch b := b.(type) {
+		case *comment.Code:
+			if xml == "" {
+				xml = b.Text
+			}
+		case *comment.Paragraph:
+			documenting = strings.HasPrefix(plain(b.Text), "Parameters:")
+		case *comment.List:
+			for _, item := range b.Items {
+				if documenting {
+					name, _, _ := strings.Cut(plain(item.Content[0].(*comment.Paragraph).Text), " ")
+					params = append(params, strings.TrimSuffix(name, ":"))
+				}
+			}
+		}
+	}
+	return xml, params
+}
+
+func plain(text []comment.Text) string {
+	var b strings.Builder
+	for _, t := range text {
+		if p, ok := t.(comment.Plain); ok {
+			b.WriteString(string(p))
+		}
+	}
+	return b.String()
+}
+
+// TestManuals: the sample of every handler loads, and its manual names the
+// parameters that are read and what differs from James.
+func TestManuals(t *testing.T) {
+	texts := manuals(t)
+	reg := NewRegistry()
+	for _, class := range reg.Classes() {
+		if slices.Contains(builtIn, class) || strings.HasSuffix(class, ".AuthCmdHandler") {
+			continue
+		}
+		text := texts[simpleName(class)]
+		xml, documented := sample(text)
+		if !strings.Contains(xml, `class="`+class+`"`) {
+			t.Errorf("%s: no sample in %q", class, text)
+			continue
+		}
+		if !regexp.MustCompile(`(?s)Parameters:.*Differs from James: `).MatchString(text) {
+			t.Errorf("%s: the manual lacks Parameters or Differs from James", class)
+		}
+		r := &conf.Report{}
+		p := conf.ParseParams(xml, r)
+		reg.classes[class](p, Services{Log: slog.New(slog.DiscardHandler)})
+		p.Close()
+		if len(r.Problems()) > 0 {
+			t.Errorf("%s: %v", class, r.Problems())
+		}
+		if read := p.Names(); !slices.Equal(read, documented) {
+			t.Errorf("%s: parameters documented %v, read %v", class, documented, read)
+		}
+	}
+}
+
+// TestBundles: bundles name classes that exist.
+func TestBundles(t *testing.T) {
+	reg := NewRegistry()
+	for name, members := range reg.bundles {
+		for _, class := range members {
+			if _, ok := reg.classes[class]; !ok {
+				t.Errorf("bundle %s names %s, which is no handler", name, class)
+			}
+		}
+	}
+	for _, class := range jamesOnly {
+		if reg.known(class) {
+			t.Errorf("%s exists, and is listed as not available", class)
+		}
+	}
+}
