@@ -22,15 +22,18 @@ import (
 //   - metricName (required): NAME. Characters other than letters, digits, _ and
 //     : become _; mailets whose names are then the same share one counter.
 //
-// Differs from James: the name of the counter has a prefix and a suffix; an empty
-// name stops the start.
+// Differs from James: the name of the counter has a prefix and a suffix.
 type MetricsMailet struct{ counter prometheus.Counter }
 
 func newMetricsMailet(set *metrics.Set) container.MailetFactory {
 	return func(p *conf.Params) container.Mailet {
-		name := p.Required("metricName")
-		if name == "" {
+		name, ok := p.Lookup("metricName")
+		switch {
+		case !ok:
+			p.Required("metricName")
 			return &MetricsMailet{}
+		case name == "":
+			p.Warn("metricName", "<metricName> is empty: the counter will be called mailetd_mailet__total")
 		}
 		return &MetricsMailet{set.Counter("mailetd_mailet_"+name+"_total", "Mails that passed a MetricsMailet.")}
 	}

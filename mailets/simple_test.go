@@ -98,6 +98,7 @@ func TestBadParameters(t *testing.T) {
 		{"SetMimeHeader", "<name>a b</name><value>v</value>", "cannot be the name of a header field"},
 		{"SetMimeHeader", "<name>a:</name><value>v</value>", "cannot be the name of a header field"},
 		{"MetricsMailet", "", "error: <metricName> is required"},
+		{"MetricsMailet", "<metricName/>", "warning: <metricName> is empty"},
 		{"LogMessage", "<maxBody>many</maxBody>", "warning: <maxBody> is"},
 		{"LogMessage", "<maxBody>-1</maxBody>", "warning: <maxBody> is"},
 		{"LogMessage", "<headers>x</headers>", "warning: <headers> is"},
