@@ -157,6 +157,10 @@ func (p networkParser) addresses(s string) ([]netip.Addr, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%q is neither an address nor a host name", s)
 	}
+	if p.dns == nil {
+		p.log.Warn("host in a network list left out: there is no DNS", "host", host)
+		return nil, nil
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), lookupTime)
 	defer cancel()
 	ips, err := p.dns.Addrs(ctx, host)

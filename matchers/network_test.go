@@ -110,6 +110,10 @@ func TestNetworkLookupIsBounded(t *testing.T) {
 	if err != nil || len(n) != 0 || h.deadline <= 0 || h.deadline > lookupTime {
 		t.Errorf("got %v, %v with %v to answer", n, err, h.deadline)
 	}
+	n, err = networkParser{nil, slog.New(slog.DiscardHandler)}.parse("mx.example.com,::1")
+	if err != nil || len(n) != 1 {
+		t.Errorf("without DNS: got %v, %v; want ::1", n, err)
+	}
 }
 
 // FuzzNetworkList: what is read contains the first address of each network, no
