@@ -47,8 +47,13 @@ func (d *Dir) Ignored() []string {
 }
 
 // Close warns about the configuration files of the folder that neither James
-// nor the configuration itself knows. Call it when everything has been read.
+// nor the configuration itself knows, about Java extensions, and about LMTP
+// listeners that nobody asked for. Call it when everything has been read.
 func (d *Dir) Close() {
+	if slices.Contains(d.names, "extensions.properties") {
+		d.extensions()
+	}
+	d.lmtp()
 	for _, n := range d.names {
 		_, ignored := passedOver[n]
 		ext := strings.ToLower(path.Ext(n))

@@ -40,7 +40,7 @@ func ParseDuration(s string, unit time.Duration) (time.Duration, error) {
 		return 0, fmt.Errorf("%q is not a duration: want a number and a unit, such as 5 minutes", s)
 	}
 	if n < 0 {
-		return 0, fmt.Errorf("Duration amount should be positive") //lint:ignore ST1005 James's text, shown by webadmin
+		return 0, fmt.Errorf("Duration amount should be positive") // James's text, shown by webadmin
 	}
 	if name != "" {
 		u, ok := durationUnits[name]

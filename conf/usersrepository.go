@@ -1,0 +1,53 @@
+package conf
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// UsersRepository is usersrepository.xml, checked.
+type UsersRepository struct {
+	Pos            Pos
+	VirtualHosting bool // users are called local@domain
+	// Algorithm and HashingMode are James's way to hash new passwords, here a
+	// preference of those who export them; what is stored is our own hash.
+	Algorithm, HashingMode string
+	Administrators         []string      // users who may act for others
+	VerifyFailureDelay     time.Duration // pause after a wrong password
+}
+
+// algorithms are James's hashes, with or without a mode.
+var algorithms = regexp.MustCompile(`(?i)^(MD5|SHA-?1|SHA-?256|SHA-?384|SHA-?512|NONE|PBKDF2(-SHA512)?(-\d+-\d+)?)(/(plain|salted|legacy|legacy_salted))?$`)
+
+// UsersRepository reads usersrepository.xml.
+//
+// Source: UsersRepositoryImpl.configure, RepositoryConfiguration.
+func (d *Dir) UsersRepository() UsersRepository {
+	f := d.XML("usersrepository.xml")
+	in := section{f, f.Root, d.report}.root("usersrepository")
+	u := UsersRepository{Pos: in.pos(""), Algorithm: "PBKDF2-SHA512", HashingMode: "plain"}
+	if class := in.attr("class"); strings.Contains(class[strings.LastIndexByte(class, '.')+1:], "LDAP") || in.attr("ldapHost") != "" || in.attr("ldapHosts") != "" {
+		d.report.Errorf(u.Pos, "LDAP is not supported: users are kept in the store; remove class= and the ldap attributes, and add the users with: mailetd user add")
+		return u
+	}
+	in.known("enableVirtualHosting", "algorithm", "hashingMode", "administratorId", "administratorIds", "verifyFailureDelay",
+		"destination", "enableForwarding")
+	u.VirtualHosting = in.boolean("enableVirtualHosting", false)
+	u.Algorithm = in.str("algorithm", u.Algorithm)
+	u.HashingMode = strings.ToLower(in.str("hashingMode", u.HashingMode))
+	u.VerifyFailureDelay = in.duration("verifyFailureDelay", time.Second, 0)
+	if !algorithms.MatchString(u.Algorithm) {
+		d.report.Warnf(in.pos("algorithm"), "<algorithm> %q is unknown; passwords are hashed all the same", u.Algorithm)
+	}
+	if !slices.Contains([]string{"plain", "salted", "legacy", "legacy_salted"}, u.HashingMode) {
+		d.report.Warnf(in.pos("hashingMode"), "<hashingMode> %q is unknown; want plain, salted, legacy or legacy_salted", u.HashingMode)
+	}
+	for _, w := range append(in.list("administratorIds", "administratorId"), word{in.str("administratorId", ""), Pos{}}) {
+		if name := strings.ToLower(w.text); name != "" && !slices.Contains(u.Administrators, name) {
+			u.Administrators = append(u.Administrators, name)
+		}
+	}
+	return u
+}
