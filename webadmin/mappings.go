@@ -81,9 +81,18 @@ func (s *Server) sourcesWith(ctx context.Context, t local.MappingType) ([]string
 	return out, nil
 }
 
+// mappingsOf returns the mappings of a source in any spelling.
+func (s *Server) mappingsOf(ctx context.Context, source string) ([]local.Mapping, error) {
+	source, err := local.ParseSource(source)
+	if err != nil {
+		return nil, err
+	}
+	return s.deps.Directory.Mappings(ctx, source)
+}
+
 // targetsOf returns the targets of a type that a source has, sorted.
 func (s *Server) targetsOf(ctx context.Context, source string, t local.MappingType) ([]string, error) {
-	list, err := s.deps.Directory.Mappings(ctx, source)
+	list, err := s.mappingsOf(ctx, source)
 	if err != nil {
 		return nil, ruled(err)
 	}
@@ -147,7 +156,7 @@ var mappingTypes = []local.MappingType{
 }
 
 func (s *Server) getUserMappings(w http.ResponseWriter, r *http.Request) error {
-	list, err := s.deps.Directory.Mappings(r.Context(), param(r, "user"))
+	list, err := s.mappingsOf(r.Context(), param(r, "user"))
 	if isRule(err, local.ErrInvalid) {
 		list, err = nil, nil // no source: nothing is mapped
 	}

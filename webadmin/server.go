@@ -88,13 +88,12 @@ type Server struct {
 	handler  http.Handler
 	requests atomic.Uint64
 	listener net.Listener
-	closing  chan struct{}
 }
 
 // New returns a server that does not listen so far. Keys, certificates and
 // passwords are read now, so that a mistake in them stops the start.
 func New(cfg Config, deps Deps) (*Server, error) {
-	s := &Server{cfg: cfg, deps: deps, log: deps.Log, now: deps.Now, closing: make(chan struct{})}
+	s := &Server{cfg: cfg, deps: deps, log: deps.Log, now: deps.Now}
 	if deps.Queues == nil || deps.Store == nil || deps.Repositories == nil {
 		return nil, errors.New("webadmin: queues, store and repositories are required")
 	}
@@ -209,7 +208,6 @@ func (s *Server) Run(ctx context.Context) error {
 		err = fmt.Errorf("serve webadmin: %w", err)
 	}
 	stopTasks()
-	close(s.closing)
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
 	if hs.Shutdown(grace) != nil {
