@@ -183,9 +183,7 @@ func (x *session) command(line string) error {
 
 func (x *session) extensions() []string {
 	var out []string
-	for _, e := range x.s.o.Extensions {
-		out = append(out, e)
-	}
+	out = append(out, x.s.o.Extensions...)
 	if x.s.o.StartTLS && !x.tls {
 		out = append(out, "STARTTLS")
 	}

@@ -1,0 +1,93 @@
+package remote
+
+import (
+	"time"
+
+	"github.com/mailetd/mailetd/repository"
+)
+
+// destination is a next hop as the scheduler sees it: a domain or a set of
+// gateways, of one instance. queue.mu protects all of it.
+type destination struct {
+	key    string
+	in     *Instance
+	domain string // "" for gateways
+
+	held    int // items reserved, waiting, being delivered or being committed
+	waiting []*repository.Item
+	lanes   map[*lane]bool
+	idle    []*conn // open connections without a lane, oldest first
+	listed  bool    // in queue.ring
+	more    bool    // the store may have further ready items
+	suspect bool    // the last attempt reached no host
+}
+
+// lane is a goroutine that delivers for one destination.
+type lane struct {
+	conn  *conn
+	since time.Time // begin of the attempt that is going on
+	slow  bool      // does not count as one of the workers
+	run   int       // items since it got its place
+}
+
+// Limits of the scheduler.
+const (
+	minWindow = 400
+	maxWindow = 2000
+	// More connections than that at once look like an attack to many hosts.
+	maxLanes = 20
+	// How long a connection stays open without work, and how many mails it
+	// carries at most: hosts that count close it sooner, and that is no failure.
+	idleTime    = 5 * time.Second
+	maxConnUses = 1000
+	// An attempt that takes longer gives its worker's place to others.
+	slowAfter = time.Second
+	// How many attempts may be slow at once: they cost little.
+	maxSlow = 500
+	// Items of one destination in a row while another one waits.
+	turn = 10
+)
+
+func (d *destination) maxLanes(threads int) int { return min(threads, maxLanes) }
+
+// ailing reports whether the destination is known to be dead or slow: it then
+// gets one lane that is nobody's worker.
+func (d *destination) ailing() bool {
+	if d.suspect {
+		return true
+	}
+	for l := range d.lanes {
+		if l.slow {
+			return true
+		}
+	}
+	return false
+}
+
+// take returns the item to deliver next, nil for none.
+func (d *destination) take() *repository.Item {
+	if len(d.waiting) == 0 {
+		return nil
+	}
+	it := d.waiting[0]
+	d.waiting[0] = nil
+	d.waiting = d.waiting[1:]
+	return it
+}
+
+// takeConn returns the idle connection that was used last, nil for none.
+func (d *destination) takeConn() *conn {
+	n := len(d.idle)
+	if n == 0 {
+		return nil
+	}
+	c := d.idle[n-1]
+	d.idle = d.idle[:n-1]
+	return c
+}
+
+// gone reports whether nothing is known of the destination that is worth
+// keeping.
+func (d *destination) gone() bool {
+	return d.held == 0 && len(d.lanes) == 0 && len(d.idle) == 0 && !d.more
+}

@@ -1,0 +1,85 @@
+package remote
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mailetd/mailetd/container"
+)
+
+// Group holds the RemoteDelivery instances of one server and lets those with
+// the same queue share its worker.
+type Group struct {
+	services Services
+
+	mu     sync.Mutex
+	queues map[string]*queue
+}
+
+// NewGroup returns a group without instances. It opens and starts nothing.
+func NewGroup(s Services) *Group {
+	if s.Log == nil {
+		s.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Group{services: s, queues: map[string]*queue{}}
+}
+
+// Instance is one configured RemoteDelivery.
+type Instance struct {
+	cfg      Config
+	id       string
+	services *Services
+	log      *slog.Logger
+	queue    *queue
+	counters map[string]prometheus.Counter // by outcome; nil counts nothing
+}
+
+// Add returns the instance of a configuration. Two equal configurations are one
+// instance.
+func (g *Group) Add(c Config) *Instance {
+	c = c.withDefaults()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	q, ok := g.queues[c.Queue]
+	if !ok {
+		q = newQueue(c.Queue, &g.services)
+		g.queues[c.Queue] = q
+	}
+	in := &Instance{cfg: c, id: c.key(), services: &g.services, log: g.services.Log, queue: q}
+	if m := g.services.Metrics; m != nil {
+		in.counters = map[string]prometheus.Counter{}
+		for _, r := range []string{container.Delivered, container.Deferred, container.Failed} {
+			in.counters[r] = m.Counter("mailetd_remote_"+r+"_total", "recipients of remote delivery attempts: "+r)
+		}
+		in.counters[container.Relayed] = in.counters[container.Delivered]
+	}
+	q.add(in)
+	return in
+}
+
+// Run empties the queue of the instance until ctx is done. Of the instances that
+// share a queue the first one does the work for all; the others wait for it.
+func (in *Instance) Run(ctx context.Context) error { return in.queue.run(ctx) }
+
+// Split returns the queue entries for a mail: one for each domain among its
+// recipients, called <name>-to-<domain>, or one for the gateways under the name
+// it has. m is not changed.
+//
+// Source: RemoteDelivery.service.
+func (in *Instance) Split(m *container.Mail) []container.Entry {
+	if len(in.cfg.Gateways) > 0 {
+		return []container.Entry{{Mail: m.Clone(), Queue: in.cfg.Queue, Destination: in.Destination("")}}
+	}
+	var out []container.Entry
+	names, rcpts := domains(m.Recipients)
+	for _, domain := range names {
+		c := m.Clone()
+		c.Recipients = rcpts[domain]
+		c.Name = m.Name + "-to-" + domain
+		out = append(out, container.Entry{Mail: c, Queue: in.cfg.Queue, Destination: in.Destination(domain)})
+	}
+	return out
+}
