@@ -136,8 +136,9 @@ func (c *conn) stop() {
 // kill ends the connection at once.
 func (c *conn) kill() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	_ = c.nc.Close()
+	nc := c.nc
+	c.mu.Unlock()
+	_ = nc.Close() // outside the lock: TLS tries to say goodbye for a while
 }
 
 func (c *conn) setInData(in bool) {

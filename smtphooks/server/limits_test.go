@@ -196,7 +196,8 @@ func TestShutdownFinishesMessage(t *testing.T) {
 	idle.expect("220 ...")
 	h.stop()
 	idle.expect("421 ...")
-	busy.send("To: x\r\n\r\nbody\r\n.\r\nNOOP\r\n")
+	// More than one read can take in.
+	busy.send("To: x\r\n\r\n" + strings.Repeat("body\r\n", 100_000) + ".\r\nNOOP\r\n")
 	busy.expect("250 2.6.0 Message received", "421 ...")
 	busy.eof()
 	h.wait()
