@@ -2,6 +2,7 @@ package mailets
 
 import (
 	"log/slog"
+	"net/netip"
 
 	"github.com/mailetd/mailetd/container"
 	"github.com/mailetd/mailetd/container/dns"
@@ -23,6 +24,9 @@ type Services struct {
 	Queues        repository.Queues
 	Metrics       *metrics.Set
 	Log           *slog.Logger
+	// Self reports whether this server itself receives mail at an address; it must
+	// not block. Nil knows of none.
+	Self func(netip.AddrPort) bool
 	// UseRepository notes that a mailet stores into a repository, which the
 	// server then creates before it starts. It refuses bad URLs.
 	UseRepository func(url string) error
@@ -38,12 +42,16 @@ func Register(r *container.Registry, s Services) {
 	s = withDefaults(s)
 	r.Mailet(jmapFilter+"JMAPFiltering", newJMAPFiltering)
 	r.Mailet(james+"AddDeliveredToHeader", newAddDeliveredToHeader)
+	r.Mailet(james+"Bounce", newBounce(s))
+	r.Mailet(james+"DSNBounce", newDSNBounce(s))
 	r.Mailet(james+"JMAPFiltering", newJMAPFiltering)
 	r.Mailet(james+"LocalDelivery", newLocalDelivery(s))
 	r.Mailet(james+"LogMessage", newLogMessage(s.Log))
 	r.Mailet(james+"MetricsMailet", newMetricsMailet(s.Metrics))
 	r.Mailet(james+"Null", newNull)
 	r.Mailet(james+"PostmasterAlias", newPostmasterAlias(s.Local, s.Postmaster))
+	r.Mailet(james+"RecipientRewriteTable", newRecipientRewriteTable(s))
+	r.Mailet(james+"RemoteDelivery", newRemoteDelivery(s))
 	r.Mailet(james+"RemoveMailAttribute", newRemoveMailAttribute)
 	r.Mailet(james+"RemoveMimeHeader", newRemoveMimeHeader)
 	r.Mailet(james+"SetMailAttribute", newSetMailAttribute)

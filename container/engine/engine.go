@@ -291,7 +291,8 @@ func safeMatch(ctx context.Context, mt container.Matcher, m *container.Mail) (fo
 
 func safeService(ctx context.Context, s *step, m *container.Mail, out *container.Outbox) (err error) {
 	defer recovered(&err)
-	return s.mailet.Service(logctx.With(ctx, slog.String("mailet", s.mailetName)), m, out)
+	ctx = logctx.With(ctx, slog.String("mail", m.Name), slog.String("state", m.State), slog.String("mailet", s.mailetName))
+	return s.mailet.Service(ctx, m, out)
 }
 
 // inverted is notmatch="…".

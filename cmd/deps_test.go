@@ -1,0 +1,68 @@
+package cmd
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/mailetd/mailetd/"
+
+// layers says which of our packages each package may import. A new arrow is a
+// decision about the design: change this table in a commit of its own, and see
+// the drawing in docs/design.md.
+var layers = map[string][]string{
+	"conf":                      {},
+	"container":                 {"conf"},
+	"container/dns":             {},
+	"container/dns/dnstest":     {},
+	"container/dsn":             {"container", "container/mime"},
+	"container/engine":          {"conf", "container", "container/logctx"},
+	"container/local":           {"container"},
+	"container/local/localtest": {"container/local"},
+	"container/logctx":          {},
+	"container/metrics":         {},
+	"container/mime":            {"container"},
+	"container/spool":           {"container", "container/logctx", "repository"},
+	"repository":                {"container"},
+	"repository/repositorytest": {"container", "repository"},
+	"repository/sqlite":         {"container", "container/local", "repository"},
+	"matchers":                  {"container", "container/dns", "container/local", "container/mime"},
+	"mailets": {"conf", "container", "container/dns", "container/dsn", "container/local", "container/metrics", "container/mime",
+		"mailets/mailbox", "mailets/remote", "repository"},
+	"mailets/mailbox":        {"container", "container/mime"},
+	"mailets/remote":         {"conf", "container", "container/dns", "container/metrics", "container/mime", "repository"},
+	"mailets/remote/hoptest": {},
+	"smtphooks":              {"conf", "container", "container/dns", "container/local", "container/metrics", "container/mime", "repository"},
+	"smtphooks/server":       {"conf", "container", "container/metrics", "repository", "smtphooks"},
+	"webadmin":               {"conf", "container", "container/local", "container/metrics", "container/mime", "repository", "webadmin/task"},
+	"webadmin/task":          {},
+	"cmd/mailetd":            {"cmd"},
+}
+
+// TestLayers compares the imports of all packages with the table. Package cmd,
+// which wires the others, may import everything.
+func TestLayers(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}}{{range .Imports}} {{.}}{{end}}", module+"...").CombinedOutput()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, out)
+	}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		pkg := strings.TrimPrefix(fields[0], module)
+		if pkg == "cmd" || strings.HasPrefix(pkg, "cmd/testdata") {
+			continue
+		}
+		allowed, known := layers[pkg]
+		if !known {
+			t.Errorf("package %s is not in the table", pkg)
+			continue
+		}
+		for _, imp := range fields[1:] {
+			if imp, ours := strings.CutPrefix(imp, module); ours && !slices.Contains(allowed, imp) {
+				t.Errorf("%s imports %s, which the table does not allow", pkg, imp)
+			}
+		}
+	}
+}

@@ -1,0 +1,154 @@
+package cmd
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/mailetd/mailetd/container/dns/dnstest"
+	"github.com/mailetd/mailetd/mailets/remote/hoptest"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"mailetd": func() { Main() }})
+}
+
+// TestScripts runs the stories in testdata/script. Each has a configuration, a
+// scripted next hop, a DNS zone, and a server process of its own. Commands
+// besides those of testscript:
+//
+//	dns [RECORD]          start a DNS server ($DNS), or add a record to its zone
+//	hop NAME [EXTENSION…] start a next hop ($NAME is its port)
+//	hop-on NAME STAGE MATCH REPLY   see hoptest.Server.On
+//	hop-wait NAME N       wait until the hop has accepted N messages
+//	hop-attempts NAME N   wait until the hop has seen N transactions, no more
+//	hop-rcpts NAME MATCH N wait until the hop has seen N RCPT commands with MATCH
+//	hop-last NAME         print the commands and the data of its last message
+//	serve [ARG…]          start mailetd with conf and data; sets $SMTP and $WEB
+//	stop                  end it with SIGTERM and wait for it
+//	send FROM PARAMS RCPT PARAMS [RCPT PARAMS…]   hand in a short message
+//	dialog FILE           an SMTP conversation: lines "C: …" and "S: prefix"
+//	http METHOD PATH STATUS [BODY]   one request; the answer is stdout
+//	http-until METHOD PATH REGEXP    repeat until the answer matches
+//	http-key METHOD PATH [QUERY]     GET PATH, append the last key to PATH, request that
+//	maildir USER@DOMAIN N wait for exactly N mails in a Maildir; prints them
+//	reports USER@DOMAIN N wait for N mails; prints what their DSNs say
+func TestScripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/script/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { runScript(t, file) })
+	}
+}
+
+func runScript(t *testing.T, file string) {
+	w := &world{t: t, hops: map[string]*hoptest.Server{}}
+	t.Cleanup(w.kill)
+	commands := map[string]func(*testscript.TestScript, []string){
+		"dns": w.startDNS, "hop": w.startHop, "hop-on": w.hopOn, "hop-wait": w.hopWait, "hop-attempts": w.hopAttempts, "hop-rcpts": w.hopRcpts, "send": w.send, "hop-last": w.hopLast,
+		"serve": w.serve, "stop": w.stop, "dialog": w.dialog, "http": w.http, "http-until": w.httpUntil, "http-key": w.httpKey,
+		"maildir": w.maildir, "reports": w.reports,
+	}
+	params := testscript.Params{Files: []string{file}, Cmds: map[string]func(*testscript.TestScript, bool, []string){},
+		Setup: func(e *testscript.Env) error { return os.MkdirAll(filepath.Join(e.WorkDir, "conf"), 0o700) }}
+	for name, run := range commands {
+		params.Cmds[name] = func(ts *testscript.TestScript, neg bool, args []string) {
+			if neg {
+				ts.Fatalf("%s cannot be negated", name)
+			}
+			run(ts, args)
+		}
+	}
+	testscript.Run(t, params)
+}
+
+// world is what a script has around the server.
+type world struct {
+	t      *testing.T
+	dns    *dnstest.Server
+	hops   map[string]*hoptest.Server
+	server *process
+}
+
+func (w *world) startDNS(ts *testscript.TestScript, args []string) {
+	if w.dns == nil {
+		w.dns = dnstest.New(w.t)
+		ts.Setenv("DNS", w.dns.Addr())
+	}
+	if len(args) > 0 {
+		w.dns.Add(w.t, strings.Join(args, " "))
+	}
+}
+
+func (w *world) startHop(ts *testscript.TestScript, args []string) {
+	o := hoptest.Options{Extensions: args[1:]}
+	if len(args) == 1 {
+		o.Extensions = nil
+	}
+	h := hoptest.New(w.t, o)
+	w.hops[args[0]] = h
+	ts.Setenv(args[0], strconv.Itoa(h.Port()))
+}
+
+func (w *world) hop(ts *testscript.TestScript, name string) *hoptest.Server {
+	h, ok := w.hops[name]
+	if !ok {
+		ts.Fatalf("there is no hop %s", name)
+	}
+	return h
+}
+
+func (w *world) hopOn(ts *testscript.TestScript, args []string) {
+	if len(args) != 4 {
+		ts.Fatalf("want hop-on NAME STAGE MATCH REPLY")
+	}
+	w.hop(ts, args[0]).On(args[1], args[2], args[3])
+}
+
+func (w *world) hopWait(ts *testscript.TestScript, args []string) {
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	w.hop(ts, args[0]).Wait(w.t, n)
+}
+
+func (w *world) hopAttempts(ts *testscript.TestScript, args []string) {
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	h := w.hop(ts, args[0])
+	h.Until(w.t, func() bool { return len(h.Attempts()) >= n })
+	if got := len(h.Attempts()); got != n {
+		ts.Fatalf("hop %s has seen %d transactions, want %d", args[0], got, n)
+	}
+}
+
+func (w *world) hopRcpts(ts *testscript.TestScript, args []string) {
+	n, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	h := w.hop(ts, args[0])
+	h.Until(w.t, func() bool {
+		seen := 0
+		for _, c := range h.Commands() {
+			if strings.HasPrefix(c, "RCPT") && strings.Contains(c, args[1]) {
+				seen++
+			}
+		}
+		return seen >= n
+	})
+}
+
+func (w *world) hopLast(ts *testscript.TestScript, args []string) {
+	all := w.hop(ts, args[0]).Transactions()
+	if len(all) == 0 {
+		ts.Fatalf("hop %s has accepted nothing", args[0])
+	}
+	last := all[len(all)-1]
+	out := append([]string{last.Mail}, last.Rcpts...)
+	_, err := ts.Stdout().Write([]byte(strings.Join(out, "\n") + "\n\n" + strings.ReplaceAll(string(last.Data), "\r\n", "\n")))
+	ts.Check(err)
+}

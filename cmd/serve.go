@@ -1,0 +1,226 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/mailetd/mailetd/conf"
+	"github.com/mailetd/mailetd/container"
+	"github.com/mailetd/mailetd/container/engine"
+	"github.com/mailetd/mailetd/container/logctx"
+	"github.com/mailetd/mailetd/container/spool"
+	"github.com/mailetd/mailetd/repository/sqlite"
+	"github.com/mailetd/mailetd/smtphooks/server"
+	"github.com/mailetd/mailetd/webadmin"
+)
+
+// serve runs the server until ctx is done.
+func (p *program) serve(ctx context.Context, args []string) error {
+	f := p.flags("serve")
+	operands, err := f.parse(args)
+	if err != nil {
+		return err
+	}
+	if len(operands) > 0 {
+		return usageError{fmt.Sprintf("serve takes no %q", operands[0])}
+	}
+	log := p.logger(f.verbose)
+	started := time.Now()
+
+	r := &conf.Report{}
+	s := p.load(f, log, r)
+	s.build(nil, r)
+	for _, problem := range r.Problems() {
+		fmt.Fprintln(p.stderr, problem)
+	}
+	if r.HasErrors() {
+		return errors.New("the configuration has errors; nothing was started")
+	}
+	s.logLoaded(log)
+
+	store, err := sqlite.Open(f.data, sqlite.Options{Logger: log})
+	if err != nil {
+		return err
+	}
+	err = p.run(ctx, s, store, started)
+	return errors.Join(err, store.Close(context.WithoutCancel(ctx)))
+}
+
+func (p *program) logger(verbose bool) *slog.Logger {
+	level := slog.LevelInfo
+	if verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(logctx.Handler(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level})))
+}
+
+// run builds all parts over the open store and runs them.
+func (p *program) run(ctx context.Context, s *site, store *sqlite.Store, started time.Time) error {
+	r := &conf.Report{}
+	live := s.build(store, r)
+	if r.HasErrors() {
+		return fmt.Errorf("the configuration changed while it was read: %s", r.Problems()[0])
+	}
+	if err := s.prepare(ctx, store, live); err != nil {
+		return err
+	}
+	spooler := &spool.Spooler{Queues: store, Engine: live.pipeline.Engine, Threads: s.container.Threads,
+		ErrorRepository: s.errorRepository.String(), Log: s.log}
+	var parts []part
+	for i, runner := range live.pipeline.Runners {
+		parts = append(parts, part{fmt.Sprintf("mailet %d", i+1), runner.Run})
+	}
+	parts = append(parts, part{"spooler", spooler.Run})
+	admin, err := s.listenAdmin(store, live, spooler)
+	if err != nil {
+		return err
+	}
+	if admin != nil {
+		parts = append(parts, part{"webadmin", admin.Run})
+	}
+	if err := live.smtp.Listen(ctx); err != nil {
+		return err
+	}
+	live.addrs.Store(live.smtp.Addrs())
+	for _, a := range live.smtp.Addrs() {
+		s.log.Info("listening", "part", "smtp", "address", a.String())
+	}
+	parts = append(parts, part{"smtp", live.smtp.Run})
+	s.log.Info("ready", "after", time.Since(started).Round(time.Millisecond).String())
+	err = runParts(ctx, parts)
+	s.log.Info("stopped")
+	return err
+}
+
+// prepare makes the queues, repositories and domains that the configuration
+// names.
+func (s *site) prepare(ctx context.Context, store *sqlite.Store, live *live) error {
+	if err := live.local.Init(ctx); err != nil {
+		return err
+	}
+	for _, q := range append([]string{container.SpoolQueue}, queuesOf(live.pipeline)...) {
+		if err := store.CreateQueue(ctx, q); err != nil {
+			return err
+		}
+	}
+	for u := range live.repositories {
+		if err := store.CreateRepository(ctx, u); err != nil {
+			return err
+		}
+	}
+	return store.CreateRepository(ctx, s.errorRepository)
+}
+
+// queuesOf returns the queues that mailets empty themselves.
+func queuesOf(p *engine.Pipeline) []string {
+	var out []string
+	for _, r := range p.Runners {
+		if q, ok := r.(interface{ QueueName() string }); ok {
+			out = append(out, q.QueueName())
+		}
+	}
+	return out
+}
+
+// listenAdmin opens webadmin's port; nil when it is not enabled.
+func (s *site) listenAdmin(store *sqlite.Store, live *live, spooler *spool.Spooler) (*webadmin.Server, error) {
+	if !s.web.Enabled {
+		s.log.Info("webadmin is off: enabled is not true in webadmin.properties")
+		return nil, nil
+	}
+	deps := webadmin.Deps{Queues: store, Store: store, Repositories: store, Directory: live.local,
+		ErrorRepository: s.errorRepository, Hostname: s.hostname, Log: s.log, ReadFile: s.dir.ReadFile,
+		Certificates: certificates{live.smtp}, Connections: connections{live.smtp},
+		Health: []webadmin.HealthCheck{
+			{Name: "Guice application lifecycle", Check: func(context.Context) (webadmin.HealthStatus, string) { return webadmin.Healthy, "" }},
+			{Name: "MailQueueConsumers", Check: consumers(spooler, s.container.Threads)},
+			{Name: "SQLite backend", Check: database(store)},
+		}}
+	if s.web.Metrics {
+		deps.Metrics = live.metrics
+	}
+	a, err := webadmin.New(s.web, deps)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.Listen(); err != nil {
+		return nil, err
+	}
+	s.log.Info("listening", "part", "webadmin", "address", a.Addr().String())
+	return a, nil
+}
+
+func consumers(s *spool.Spooler, threads int) func(context.Context) (webadmin.HealthStatus, string) {
+	return func(context.Context) (webadmin.HealthStatus, string) {
+		switch {
+		case threads == 0:
+			return webadmin.Degraded, "the spooler is deactivated: <threads> is 0"
+		case !s.Consuming():
+			return webadmin.Unhealthy, "the spooler takes no mails"
+		}
+		return webadmin.Healthy, ""
+	}
+}
+
+func database(store *sqlite.Store) func(context.Context) (webadmin.HealthStatus, string) {
+	return func(ctx context.Context) (webadmin.HealthStatus, string) {
+		if err := store.Ping(ctx); err != nil {
+			return webadmin.Unhealthy, err.Error()
+		}
+		return webadmin.Healthy, ""
+	}
+}
+
+// certificates lets webadmin reload the certificates of the SMTP servers.
+type certificates struct{ smtp *server.Server }
+
+// ReloadCertificates implements webadmin.Certificates.
+func (c certificates) ReloadCertificates(_ context.Context, port int) (int, error) {
+	n := 0
+	for _, a := range c.smtp.Addrs() {
+		if tcp, ok := a.(*net.TCPAddr); ok && (port == 0 || tcp.Port == port) {
+			n++
+		}
+	}
+	if n == 0 {
+		return 0, nil
+	}
+	return n, c.smtp.ReloadCertificates()
+}
+
+// connections lets webadmin show and close SMTP connections.
+type connections struct{ smtp *server.Server }
+
+// Connections implements webadmin.Connections.
+func (c connections) Connections() []webadmin.Connection {
+	var out []webadmin.Connection
+	for _, i := range c.smtp.Connections() {
+		out = append(out, connection(i))
+	}
+	return out
+}
+
+// Disconnect implements webadmin.Connections.
+func (c connections) Disconnect(drop func(webadmin.Connection) bool) {
+	c.smtp.Disconnect(func(i server.ConnInfo) bool { return drop(connection(i)) })
+}
+
+func connection(i server.ConnInfo) webadmin.Connection {
+	return webadmin.Connection{Protocol: "SMTP", Endpoint: i.Server, RemoteAddress: i.RemoteAddr.String(),
+		Since: i.Connected, Encrypted: i.Encrypted, Username: i.User}
+}
+
+// logLoaded says in the first lines of the log what was read and what was not.
+func (s *site) logLoaded(log *slog.Logger) {
+	log.Info("mailetd "+Version, "hostname", s.hostname, "postmaster", s.postmaster.String(), "defaultDomain", s.directory.DefaultDomain)
+	log.Info("configuration", "folder", s.flags.conf, "read", strings.Join(s.dir.Loaded(), " "), "builtin", strings.Join(s.dir.Defaulted(), " "))
+	if ignored := s.dir.Ignored(); len(ignored) > 0 {
+		log.Info("files of James that are not applicable here", "files", strings.Join(ignored, " "))
+	}
+	log.Info("processors", "states", strings.Join(s.states, " "), "data", s.flags.data)
+}
