@@ -118,7 +118,7 @@ func (r *Report) parseRecipient(g group) error {
 	}
 	var err error
 	if kind == "utf-8" {
-		if final, err = DecodeUnitext(final); err != nil {
+		if final, err = DecodeUnitext(unsplit(final)); err != nil {
 			return err
 		}
 	}
@@ -138,7 +138,7 @@ func (rcpt *Recipient) parseOptional(g group) (err error) {
 			return fmt.Errorf("original-Recipient %q", v)
 		}
 		if strings.EqualFold(rcpt.OriginalType, "utf-8") {
-			if rcpt.Original, err = DecodeUnitext(rcpt.Original); err != nil {
+			if rcpt.Original, err = DecodeUnitext(unsplit(rcpt.Original)); err != nil {
 				return err
 			}
 		}
@@ -183,6 +183,10 @@ func typed(v string) (kind, value string, ok bool) {
 	value = strings.TrimSpace(value)
 	return kind, value, ok && kind != "" && !strings.ContainsAny(kind, " \t") && value != ""
 }
+
+// unsplit takes out the blanks that folding had to put into a long address; its
+// own are encoded.
+func unsplit(addr string) string { return strings.ReplaceAll(addr, " ", "") }
 
 // comment takes "name (address)" apart.
 func comment(v string) (name, addr string) {

@@ -146,7 +146,7 @@ func (r *Report) header(boundary string, eightBit bool) []byte {
 	if date.IsZero() {
 		date = time.Now()
 	}
-	if id == "" {
+	if mime.Clean(id) == "" || !isASCII([]byte(id)) {
 		id = mime.MessageID(r.ReportingMTA)
 	}
 	var h []byte
@@ -156,7 +156,7 @@ func (r *Report) header(boundary string, eightBit bool) []byte {
 	add("To", r.To.Path())
 	add("Subject", r.Subject)
 	add("Message-ID", id)
-	if mime.Clean(r.InReplyTo) != "" {
+	if ref := mime.Clean(r.InReplyTo); ref != "" && (r.utf8() || isASCII([]byte(ref))) {
 		add("In-Reply-To", r.InReplyTo)
 		add("References", r.InReplyTo)
 	}

@@ -55,7 +55,7 @@ func classFits(action, status string) bool {
 func (rcpt *Recipient) Diagnose(o container.Outcome) {
 	rcpt.RemoteMTA, rcpt.RemoteAddr, rcpt.LastAttempt = o.Host, o.Addr, o.Time
 	rcpt.DiagnosticType, rcpt.Diagnostic = "X-Mailetd", replyLines(o)
-	if o.Code != 0 && (o.Host != "" || o.Addr != "") {
+	if o.Code > 0 && (o.Host != "" || o.Addr != "") {
 		rcpt.DiagnosticType = "smtp"
 	}
 }
@@ -63,7 +63,7 @@ func (rcpt *Recipient) Diagnose(o container.Outcome) {
 // replyLines restores the form of the reply, its codes on every line (RFC 3461
 // §9.2).
 func replyLines(o container.Outcome) string {
-	if o.Code == 0 {
+	if o.Code <= 0 {
 		return o.Text
 	}
 	lines := strings.Split(strings.ReplaceAll(o.Text, "\r\n", "\n"), "\n")
@@ -141,15 +141,22 @@ func (w *fieldWriter) clean(s string) string {
 	return mime.Clean(b.String())
 }
 
+// maxWord bounds a name, so that it is never cut by folding.
+const maxWord = 255
+
 // word is clean for a name that a stranger chose: no blanks, nothing that could
-// be taken for a comment or a separator.
+// be taken for a comment or a separator, not too long.
 func (w *fieldWriter) word(s string) string {
-	return strings.Map(func(r rune) rune {
+	s = strings.Map(func(r rune) rune {
 		if r <= ' ' || strings.ContainsRune(`();\"`, r) {
 			return '?'
 		}
 		return r
 	}, w.clean(s))
+	if len(s) > maxWord {
+		s = strings.ToValidUTF8(s[:maxWord], "")
+	}
+	return s
 }
 
 func (w *fieldWriter) message(r *Report) {
@@ -227,8 +234,8 @@ func (w *fieldWriter) original(rcpt Recipient) string {
 	switch {
 	case kind == "":
 		kind = "unknown"
-	case strings.EqualFold(kind, "utf-8"):
-		return kind + "; " + EncodeUnitext(rcpt.Original, !w.utf8)
+	case strings.EqualFold(kind, "utf-8") && mime.Clean(rcpt.Original) != "":
+		return kind + "; " + EncodeUnitext(strings.ReplaceAll(mime.Clean(rcpt.Original), "\t", " "), !w.utf8)
 	}
 	addr := w.clean(rcpt.Original)
 	if addr == "" {

@@ -212,3 +212,25 @@ func sortMappings(ms []Mapping) []Mapping {
 	})
 	return ms
 }
+
+// Forwards returns the targets of the forward mappings that stand on the very
+// address a, without following them.
+func (d *Directory) Forwards(ctx context.Context, a container.Address) ([]container.Address, error) {
+	if a.IsNull() {
+		return nil, nil
+	}
+	rules, err := d.rulesOf(ctx, lower(a.String()))
+	if err != nil {
+		return nil, err
+	}
+	var out []container.Address
+	for _, r := range rules {
+		if r.Type != MapForward {
+			continue
+		}
+		if t, ok, err := r.apply(a); err == nil && ok {
+			out = append(out, t)
+		}
+	}
+	return out, nil
+}

@@ -117,9 +117,9 @@ const (
 // FormatField returns a complete field. Whatever the value holds, the result is
 // one field: line ends become blanks, other control characters vanish, text
 // outside ASCII becomes encoded words (RFC 2047) unless it is part of an
-// address, and long lines are folded at blanks.
+// address in a field that may have some, and long lines are folded at blanks.
 func FormatField(name, value string) []byte {
-	v := EncodeText(Clean(value))
+	v := encodeValue(name, Clean(value))
 	out := make([]byte, 0, len(name)+len(v)+8)
 	out = append(out, name...)
 	out = append(out, ':')

@@ -114,6 +114,9 @@ func TestFormatField(t *testing.T) {
 			}
 		})
 	}
+	if got, want := string(FormatField("Subject", "ü@x")), "Subject: =?utf-8?q?=C3=BC@x?=\r\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
 	f := FormatField("Subject", long)
 	if got := unfold(f[len("Subject:"):]); got != strings.TrimSpace(long) {
 		t.Errorf("folding changed the value: %q", got)

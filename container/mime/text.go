@@ -49,15 +49,30 @@ func latin1(s string) string {
 	return string(r)
 }
 
-// EncodeText makes a header value ASCII by turning each run of words that are
-// not into encoded words (RFC 2047 §5). A word with an @ is an address and
-// stays: such a message needs SMTPUTF8 (RFC 6531).
-func EncodeText(v string) string {
+// EncodeText makes a text ASCII by turning each run of words that are not into
+// encoded words (RFC 2047 §5).
+func EncodeText(v string) string { return encodeWords(v, func(w string) bool { return !isASCII(w) }) }
+
+// encodeValue is EncodeText for a field of any name. Except in fields of free
+// text a word with an @ is an address and stays: such a message needs SMTPUTF8
+// (RFC 6531).
+func encodeValue(name, v string) string {
+	if isASCII(v) {
+		return v
+	}
+	for _, free := range []string{"Subject", "Comments", "Keywords", "Content-Description"} {
+		if strings.EqualFold(name, free) {
+			return EncodeText(v)
+		}
+	}
+	return encodeWords(v, func(w string) bool { return !isASCII(w) && !strings.Contains(w, "@") })
+}
+
+func encodeWords(v string, needs func(string) bool) string {
 	if isASCII(v) {
 		return v
 	}
 	words := strings.Split(v, " ")
-	needs := func(w string) bool { return !isASCII(w) && !strings.Contains(w, "@") }
 	var out []string
 	for i := 0; i < len(words); {
 		if !needs(words[i]) {
@@ -188,9 +203,10 @@ func Addresses(header []byte, name string) []container.Address {
 }
 
 // MessageID returns a new message identifier in angle brackets, unique without
-// asking anyone (RFC 5322 §3.6.4). An empty host becomes "localhost".
+// asking anyone (RFC 5322 §3.6.4). A host that
+// cannot stand there becomes "localhost".
 func MessageID(host string) string {
-	if host = Clean(host); host == "" {
+	if host = Clean(host); host == "" || !isASCII(host) || strings.ContainsAny(host, "<>@ \t") {
 		host = "localhost"
 	}
 	return "<" + rand.Text() + "@" + container.LiteralDomain(host) + ">"
