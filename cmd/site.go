@@ -172,7 +172,7 @@ func (s *site) useRepository(text string) (repository.URL, error) {
 	if err != nil {
 		return u, err
 	}
-	if known, _ := s.repos.Protocol(u.Protocol); !known && !repository.Protocols[u.Protocol] {
+	if known, _ := s.repos.Protocol(u.Protocol); !known {
 		return u, fmt.Errorf("No Mail Repository associated with %s: no such protocol; file, cassandra, jpa, postgres, memory and blob are all kept in the one store", u.Protocol) //lint:ignore ST1005 James's text
 	}
 	return u, nil

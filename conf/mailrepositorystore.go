@@ -17,9 +17,9 @@ type MailRepositoryStore struct {
 var repositoryClasses = []string{"MemoryMailRepository", "FileMailRepository", "JDBCMailRepository", "JPAMailRepository",
 	"CassandraMailRepository", "PostgresMailRepository", "BlobMailRepository"}
 
-// repositoryProtocols are the protocols of James's products. They need no
-// declaration here.
-var repositoryProtocols = []string{"file", "memory", "db", "dbfile", "jpa", "cassandra", "postgres", "blob"}
+// repositoryProtocols are the protocols of James's products, and sqlite, ours.
+// They need no declaration here.
+var repositoryProtocols = []string{"file", "memory", "db", "dbfile", "jpa", "cassandra", "postgres", "blob", "mbox", "sqlite"}
 
 // Protocol tells whether URLs of a protocol name repositories here, and whether
 // the file declares it. Undeclared ones of James are served nevertheless, since
