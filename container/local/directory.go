@@ -95,6 +95,7 @@ type Config struct {
 
 	VirtualHosting bool
 	Algorithm      string // as configured; new passwords are stored as hash.go says
+	HashIterations int    // PBKDF2 rounds of new passwords, 0: 210000
 	Administrators []string
 	// VerifyFailureDelay passes before a wrong password is answered.
 	VerifyFailureDelay time.Duration
@@ -130,6 +131,9 @@ func New(cfg Config, store Storage) *Directory {
 	cfg.DefaultDomain = lower(cfg.DefaultDomain)
 	if cfg.MappingLimit <= 0 {
 		cfg.MappingLimit = 10
+	}
+	if cfg.HashIterations <= 0 {
+		cfg.HashIterations = ownIterations
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

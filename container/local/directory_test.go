@@ -167,7 +167,7 @@ func TestLocality(t *testing.T) {
 
 func TestWithoutVirtualHosting(t *testing.T) {
 	s := localtest.NewStorage()
-	d := local.New(local.Config{DefaultDomain: "a.test"}, s)
+	d := local.New(local.Config{DefaultDomain: "a.test", HashIterations: 1000}, s)
 	if err := d.AddUser(t.Context(), "bob", "secret"); err != nil {
 		t.Fatal(err)
 	}

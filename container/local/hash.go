@@ -31,32 +31,32 @@ import (
 // Source: org.apache.james.user.lib.model.DefaultUser, JPAUser, Algorithm.
 const (
 	ownAlgorithm  = "MAILETD-PBKDF2-SHA512"
-	ownIterations = 210000 // OWASP, 2023
+	ownIterations = 210000 // OWASP, 2023; see Config.HashIterations
 	ownKeyLength  = 64
 	maxIterations = 10_000_000
 	maxKeyLength  = 1024
 )
 
 // newHash returns the account with a fresh salt.
-func newHash(name, password string) (User, error) {
+func newHash(name, password string, iterations int) (User, error) {
 	salt := make([]byte, 16)
 	_, _ = rand.Read(salt) // never fails: crypto/rand
-	key, err := pbkdf2.Key(sha512.New, password, salt, ownIterations, ownKeyLength)
+	key, err := pbkdf2.Key(sha512.New, password, salt, iterations, ownKeyLength)
 	if err != nil {
 		return User{}, fmt.Errorf("hash password: %w", err)
 	}
 	enc := base64.StdEncoding
-	text := strconv.Itoa(ownIterations) + "$" + enc.EncodeToString(salt) + "$" + enc.EncodeToString(key)
+	text := strconv.Itoa(iterations) + "$" + enc.EncodeToString(salt) + "$" + enc.EncodeToString(key)
 	return User{Name: name, Algorithm: ownAlgorithm, Hash: text}, nil
 }
 
 // verify checks a password. Whatever the account is, or whether there is one,
-// it does the work of at least one hash of our own form.
-func verify(u User, found bool, password string) bool {
+// it does the work of at least one hash of our own form, of so many iterations.
+func verify(u User, found bool, password string, iterations int) bool {
 	if found && u.Algorithm == ownAlgorithm {
 		return verifyOwn(u.Hash, password)
 	}
-	_, _ = pbkdf2.Key(sha512.New, password, []byte("no salt for this"), ownIterations, ownKeyLength)
+	_, _ = pbkdf2.Key(sha512.New, password, []byte("no salt for this"), iterations, ownKeyLength)
 	return found && verifyJames(u, password)
 }
 

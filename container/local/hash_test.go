@@ -7,7 +7,7 @@ import (
 
 func TestVerify(t *testing.T) {
 	const sha512 = "WqQx7cKjd26nR5izIExYBHVBcjEzvEhg46DI5M4gPdpiCgaV+B4beI/2iGVSLrbAxC5dpqeJy6jT\r\nxRpnf26QHg=="
-	own, err := newHash("bob@a.test", "sécret")
+	own, err := newHash("bob@a.test", "sécret", 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func TestVerify(t *testing.T) {
 			u := User{Name: "bob@a.test", Algorithm: tc.algorithm, Hash: tc.hash}
 			check := verifyJames // without the work that equalises the time
 			if tc.name == "own" {
-				check = func(u User, password string) bool { return verify(u, true, password) }
+				check = func(u User, password string) bool { return verify(u, true, password, 1000) }
 			}
 			if !check(u, "sécret") {
 				t.Error("the right password is refused")
@@ -43,10 +43,10 @@ func TestVerify(t *testing.T) {
 			}
 		})
 	}
-	if verify(User{Name: "bob@a.test", Algorithm: "NONE", Hash: "sécret"}, false, "sécret") {
+	if verify(User{Name: "bob@a.test", Algorithm: "NONE", Hash: "sécret"}, false, "sécret", 1000) {
 		t.Error("taken although there is no such user")
 	}
-	if !verify(User{Name: "bob@a.test", Algorithm: "NONE", Hash: "sécret"}, true, "sécret") {
+	if !verify(User{Name: "bob@a.test", Algorithm: "NONE", Hash: "sécret"}, true, "sécret", 1000) {
 		t.Error("refused behind the work that equalises the time")
 	}
 	if strings.Contains(own.Hash, "sécret") {

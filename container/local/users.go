@@ -100,7 +100,7 @@ func (d *Directory) putUser(ctx context.Context, name, password string) error {
 	if password == "" {
 		return refuse(ErrInvalid, "password must not be empty")
 	}
-	u, err := newHash(name, password)
+	u, err := newHash(name, password, d.cfg.HashIterations)
 	if err != nil {
 		return err
 	}
@@ -167,7 +167,7 @@ func (d *Directory) Authenticate(ctx context.Context, user, password string) (na
 	case <-ctx.Done():
 		return "", false, ctx.Err()
 	}
-	right := verify(u, found, password)
+	right := verify(u, found, password, d.cfg.HashIterations)
 	<-d.hashing
 	if right {
 		_, _, gen := d.verified.get(name, now)

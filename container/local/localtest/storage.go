@@ -29,11 +29,11 @@ func NewStorage() *Storage {
 
 // Directory returns a directory with virtual hosting and recursive mappings over
 // a new storage, local domains and users (password "secret"). The first domain
-// is the default.
+// is the default. Hashing is quick, not strong.
 func Directory(t testing.TB, domains []string, users ...string) (*local.Directory, *Storage) {
 	t.Helper()
 	s := NewStorage()
-	cfg := local.Config{VirtualHosting: true, RecursiveMapping: true, MappingLimit: 10}
+	cfg := local.Config{VirtualHosting: true, RecursiveMapping: true, MappingLimit: 10, HashIterations: 1000}
 	if len(domains) > 0 {
 		cfg.DefaultDomain = domains[0]
 	}
