@@ -132,6 +132,7 @@ func TestDSNBounceWho(t *testing.T) {
 		{"failure asked", "failed", []string{"a@x.test=FAILURE"}, "a@x.test"},
 		{"failure not asked", "failed", []string{"a@x.test=SUCCESS,DELAY"}, ""},
 		{"never", "failed", []string{"a@x.test=NEVER"}, ""},
+		{"never beside a word", "failed", []string{"a@x.test=NEVER,FAILURE"}, ""},
 		{"never, lower case", "failed", []string{"a@x.test=never"}, ""},
 		{"never among others", "failed", []string{"a@x.test=NEVER", "b@x.test", "c@x.test=failure"}, "b@x.test c@x.test"},
 		{"delay, no NOTIFY", "delayed", []string{"a@x.test"}, "a@x.test"},
