@@ -122,6 +122,9 @@ type reprocessAll struct {
 
 	visited atomic.Int64
 	failed  atomic.Int64
+
+	mu      sync.Mutex
+	doubted []repository.Ref // the store did not find something of them
 }
 
 func (t *reprocessAll) Type() string { return "reprocessing-all" }
@@ -172,9 +175,7 @@ func (t *reprocessAll) Run(ctx context.Context) error {
 		t.s.deps.Store.CommitAsync(t.change(m, ref), func(err error) {
 			defer wg.Done()
 			defer func() { <-slots }()
-			if err != nil && !errors.Is(err, repository.ErrNotFound) {
-				t.note(ref, err)
-			}
+			t.committed(ref, err)
 		})
 		if passed++; passed == t.limit {
 			return errLimit
@@ -182,6 +183,7 @@ func (t *reprocessAll) Run(ctx context.Context) error {
 		return nil
 	})
 	wg.Wait()
+	t.settle(ctx)
 	if err != nil && !errors.Is(err, errLimit) {
 		return fmt.Errorf("reprocess %s: %w", t.place.path, err)
 	}
@@ -189,6 +191,35 @@ func (t *reprocessAll) Run(ctx context.Context) error {
 		return fmt.Errorf("reprocess %s: %d mails could not be reprocessed", t.place.path, n)
 	}
 	return nil
+}
+
+// maxDoubted bounds how many mails are looked up again at the end.
+const maxDoubted = 1000
+
+// committed notes the outcome of one mail. A mail that was not found may have
+// been taken by somebody else, or may have lost its body: settle finds out. It
+// is called by the store and does not block.
+func (t *reprocessAll) committed(ref repository.Ref, err error) {
+	switch {
+	case err == nil:
+	case errors.Is(err, repository.ErrNotFound):
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if len(t.doubted) < maxDoubted {
+			t.doubted = append(t.doubted, ref)
+		}
+	default:
+		t.note(ref, err)
+	}
+}
+
+// settle counts the doubted mails that are still in the repository as failed.
+func (t *reprocessAll) settle(ctx context.Context) {
+	for _, ref := range t.doubted {
+		if _, err := t.s.deps.Repositories.Mail(ctx, ref); err == nil {
+			t.note(ref, errors.New("its message is not in the store any more"))
+		}
+	}
 }
 
 // note logs a mail that stays where it is. The others go on.
