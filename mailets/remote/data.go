@@ -76,7 +76,7 @@ func (d *dataWriter) writeClean(p []byte) error {
 	}
 }
 
-// repair sends text line by line, with proper line ends. p does not end in CR.
+// repair sends text line by line, with proper line ends.
 func (d *dataWriter) repair(p []byte) error {
 	for len(p) > 0 {
 		i := bytes.IndexAny(p, "\r\n")
@@ -98,7 +98,7 @@ func (d *dataWriter) repair(p []byte) error {
 		if err := d.endLine(); err != nil {
 			return err
 		}
-		if p[i] == '\r' && p[i+1] == '\n' {
+		if p[i] == '\r' && i+1 < len(p) && p[i+1] == '\n' {
 			i++
 		}
 		p = p[i+1:]

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/mailetd/mailetd/container"
@@ -96,6 +97,7 @@ func (t *transaction) envelope(ctx context.Context) (stage, error) {
 			c.send(dataCommand)
 		}
 		if err := c.w.Flush(); err != nil {
+			t.todo = slices.Concat(batch, t.todo)
 			return stageMail, t.afterWrite(err)
 		}
 		if mailWaits {
@@ -148,17 +150,17 @@ func (t *transaction) afterWrite(err error) error {
 func (t *transaction) mailReply(ctx context.Context, batch []int) (ok bool, err error) {
 	c := t.c
 	rep, err := c.read()
+	if err == nil && rep.ok() {
+		return true, nil
+	}
+	t.todo = slices.Concat(batch, t.todo)
 	if err != nil {
 		return false, err
 	}
 	if rep.code == 421 {
 		return false, rep.err()
 	}
-	if rep.ok() {
-		return true, nil
-	}
 	c.dirty = false
-	t.todo = append(append([]int(nil), batch...), t.todo...)
 	t.refuseAll(stageMail, rep.err())
 	n := len(batch)
 	if t.dataSent {
@@ -206,7 +208,7 @@ func (t *transaction) rcptReplies(ctx context.Context, batch []int) error {
 		}
 		switch {
 		case err != nil:
-			t.todo = append(append([]int(nil), batch[n:]...), t.todo...)
+			t.todo = slices.Concat(batch[n:], t.todo)
 			return err
 		case rep.ok():
 			t.accepted = append(t.accepted, i)

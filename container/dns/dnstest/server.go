@@ -164,6 +164,13 @@ func fqdn(name string) string { return mdns.Fqdn(strings.ToLower(name)) }
 func (s *Server) serve(network string) func(mdns.ResponseWriter, *mdns.Msg) {
 	return func(w mdns.ResponseWriter, q *mdns.Msg) {
 		if m := s.respond(network, q); m != nil {
+			if network == "udp" {
+				size := mdns.MinMsgSize
+				if opt := q.IsEdns0(); opt != nil {
+					size = max(size, int(opt.UDPSize()))
+				}
+				m.Truncate(size)
+			}
 			_ = w.WriteMsg(m)
 		}
 	}

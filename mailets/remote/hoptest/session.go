@@ -57,6 +57,7 @@ func (x *session) run() {
 		x.setConn(x.nc)
 	}
 	if x.reply("CONNECT", "", "220 "+x.s.o.Host+" ESMTP") != nil {
+		x.w.Flush()
 		return
 	}
 	for {
