@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -12,6 +13,8 @@ import (
 	"github.com/mailetd/mailetd/container/dns/dnstest"
 	"github.com/mailetd/mailetd/mailets/remote/hoptest"
 )
+
+var update = flag.Bool("update", false, "rewrite the expected files within the scripts")
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"mailetd": func() { Main() }})
@@ -55,7 +58,7 @@ func runScript(t *testing.T, file string) {
 		"serve": w.serve, "stop": w.stop, "dialog": w.dialog, "http": w.http, "http-until": w.httpUntil, "http-key": w.httpKey,
 		"maildir": w.maildir, "reports": w.reports,
 	}
-	params := testscript.Params{Files: []string{file}, Cmds: map[string]func(*testscript.TestScript, bool, []string){},
+	params := testscript.Params{Files: []string{file}, UpdateScripts: *update, Cmds: map[string]func(*testscript.TestScript, bool, []string){},
 		Setup: func(e *testscript.Env) error { return os.MkdirAll(filepath.Join(e.WorkDir, "conf"), 0o700) }}
 	for name, run := range commands {
 		params.Cmds[name] = func(ts *testscript.TestScript, neg bool, args []string) {
@@ -108,7 +111,7 @@ func (w *world) hopOn(ts *testscript.TestScript, args []string) {
 	if len(args) != 4 {
 		ts.Fatalf("want hop-on NAME STAGE MATCH REPLY")
 	}
-	w.hop(ts, args[0]).On(args[1], args[2], args[3])
+	w.hop(ts, args[0]).On(args[1], args[2], strings.ReplaceAll(args[3], `\n`, "\n"))
 }
 
 func (w *world) hopWait(ts *testscript.TestScript, args []string) {

@@ -216,7 +216,7 @@ func (d *DSNBounce) report(ctx context.Context, m *container.Mail, out *containe
 // recipient gathers what is known about one recipient.
 func (d *DSNBounce) recipient(m *container.Mail, rcpt container.Address) told {
 	o, known := m.Outcome(rcpt)
-	if known = known && resultFits(d.action, o.Result); !known {
+	if known = known && resultFits(d.action, o); !known {
 		o = container.Outcome{}
 		if d.action == dsn.Failed || d.action == dsn.Delayed {
 			o = outcomeOfMail(m)
@@ -237,17 +237,18 @@ func (d *DSNBounce) recipient(m *container.Mail, rcpt container.Address) told {
 }
 
 // resultFits reports whether an outcome is about what is reported: an outcome
-// may be older than the last turn of the mail.
-func resultFits(action, result string) bool {
+// may be older than the last turn of the mail. A temporary failure that
+// RemoteDelivery gave up on can still be a delay: the processors decide.
+func resultFits(action string, o container.Outcome) bool {
 	switch action {
 	case dsn.Failed:
-		return result == container.Failed || result == container.Deferred
+		return o.Result == container.Failed || o.Result == container.Deferred
 	case dsn.Delayed:
-		return result == container.Deferred
+		return o.Result == container.Deferred || o.Result == container.Failed && (o.Code/100 == 4 || strings.HasPrefix(o.Enhanced, "4."))
 	case dsn.Expanded:
 		return false
 	default:
-		return result == container.Delivered || result == container.Relayed
+		return o.Result == container.Delivered || o.Result == container.Relayed
 	}
 }
 

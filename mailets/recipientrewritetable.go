@@ -164,7 +164,8 @@ func (t *RecipientRewriteTable) rewrite(ctx context.Context, rcpt container.Addr
 	var mapErr *local.MappingError
 	switch {
 	case errors.Is(err, local.ErrTooManyMappings):
-		r.failed = &container.Outcome{Result: container.Failed, Code: 554, Enhanced: "5.4.6", Text: "Too many mappings to process"}
+		// No status of ours: defaultStatus of the DSNBounce that reports it decides.
+		r.failed = &container.Outcome{Result: container.Failed, Text: err.Error()}
 		return r, nil
 	case errors.As(err, &mapErr):
 		r.failed = mappingOutcome(mapErr.Text)

@@ -75,7 +75,7 @@ func (t *RecipientRewriteTable) forwardOne(m *container.Mail, rcpt container.Add
 	}
 	if len(to) == 0 {
 		c.Recipients, c.State = []container.Address{rcpt}, t.errorProcessor
-		o := container.Outcome{Result: container.Failed, Enhanced: "5.4.6", Text: "Forwards of this address lead back to it", Time: time.Now()}
+		o := container.Outcome{Result: container.Failed, Text: "Forwards of this address lead back to it", Time: time.Now()}
 		c.SetOutcome(rcpt, o)
 		c.ErrorMessage = o.Text
 		return []*container.Mail{c}, false, nil
