@@ -39,7 +39,7 @@ func (d *Dir) Sys(name string) (string, bool) {
 
 // sysPos returns where the value of a key was given.
 func (d *Dir) sysPos(key string) Pos {
-	if p := d.Properties("jvm.properties"); p.Has(key) && p.find(key).raw == d.vars.Sys[key] {
+	if p := d.Properties("jvm.properties"); p.Has(key) && p.Raw(key) == d.vars.Sys[key] {
 		return p.Pos(key)
 	}
 	return Pos{File: "-D" + key}

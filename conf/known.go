@@ -11,12 +11,13 @@ var readFiles = []string{
 	"mailetcontainer.xml", "smtpserver.xml", "lmtpserver.xml", "domainlist.xml", "usersrepository.xml",
 	"recipientrewritetable.xml", "dnsservice.xml", "mailrepositorystore.xml",
 	"webadmin.properties", "healthcheck.properties", "droplists.properties", "jvm.properties", "classes.properties",
+	"extensions.properties", // for its warning
 }
 
 // passedOver are the files of James's products that mean nothing here, with
 // what they set up there.
 var passedOver = map[string]string{
-	"extensions.properties": "Java extensions", "logback.xml": "logging", "logback-cli.xml": "logging", "log4j2.xml": "logging",
+	"logback.xml": "logging", "logback-cli.xml": "logging", "log4j2.xml": "logging",
 	"jmx.properties": "JMX", "jmxremote.access": "JMX", "jmxremote.password": "JMX",
 	"setenv.sh": "the JVM launcher", "META-INF": "JPA", "lib": "Java classes",
 	"queue.properties": "the choice of a queue broker", "queue-pulsar.properties": "the choice of a queue broker",

@@ -20,12 +20,10 @@ type Properties struct {
 	read    []string
 }
 
-// property is one key. raw is the value as written, without splitting at
-// commas, escapes resolved.
+// property is one key, its escapes resolved.
 type property struct {
 	key   string
 	items []string
-	raw   string
 	pos   Pos
 }
 
@@ -81,7 +79,7 @@ func (p *Properties) String(key, def string) string {
 // Raw returns the value of key with its commas, or "".
 func (p *Properties) Raw(key string) string {
 	if e := p.note(key); e != nil {
-		return e.raw
+		return strings.Join(e.items, ",")
 	}
 	return ""
 }

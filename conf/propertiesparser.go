@@ -23,16 +23,19 @@ func ParseProperties(name string, data []byte, include Include, vars *Vars, r *R
 	pr.file(name, data, []string{name})
 	x := expander{vars: vars, report: r, lookup: func(key string) (string, bool) {
 		if e := p.find(key); e != nil {
-			return e.raw, true
+			return strings.Join(e.items, ","), true
 		}
 		return "", false
 	}}
-	for _, e := range p.entries {
-		x.pos = e.pos
-		for i, item := range e.items {
-			e.items[i] = x.expand(item)
+	done := make([][]string, len(p.entries)) // apart, since values refer to each other
+	for i, e := range p.entries {
+		x.within = []string{e.key}
+		for _, item := range e.items {
+			done[i] = append(done[i], x.value(e.pos, item))
 		}
-		e.raw = strings.Join(e.items, ",")
+	}
+	for i, e := range p.entries {
+		e.items = done[i]
 	}
 	return p
 }

@@ -2,6 +2,7 @@ package conf
 
 import (
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/beevik/etree"
@@ -38,8 +39,11 @@ func (v *Vars) resolve(name string) (string, bool) {
 	return "", false
 }
 
-// maxExpansion bounds how deep values refer to values: ${a} may be ${b}.
-const maxExpansion = 10
+// Bounds of values that refer to values: ${a} may be ${b}.
+const (
+	maxExpansionDepth = 10
+	maxExpansions     = 1000 // of one value
+)
 
 // expander replaces the variables of one value.
 type expander struct {
@@ -47,7 +51,16 @@ type expander struct {
 	lookup func(key string) (string, bool) // ${key}, may be nil
 	report *Report
 	pos    Pos
-	depth  int
+
+	within []string // the keys whose values are being expanded
+	left   *int     // expansions left
+}
+
+// value replaces the variables of one value, which stands at pos.
+func (x expander) value(pos Pos, s string) string {
+	left := maxExpansions
+	x.pos, x.left = pos, &left
+	return x.expand(s)
 }
 
 func (x expander) expand(s string) string {
@@ -69,7 +82,7 @@ func (x expander) expand(s string) string {
 			b.WriteString(s[:i-1] + ref)
 		} else {
 			b.WriteString(s[:i])
-			b.WriteString(x.value(ref))
+			b.WriteString(x.resolve(ref))
 		}
 		s = s[end+1:]
 	}
@@ -93,10 +106,9 @@ func closingBrace(s string, from int) int {
 	return -1
 }
 
-// value returns what ref, such as ${env:NAME:-x}, stands for.
-func (x expander) value(ref string) string {
-	name := ref[2 : len(ref)-1]
-	name, fallback, hasFallback := strings.Cut(name, ":-")
+// resolve returns what ref, such as ${env:NAME:-x}, stands for.
+func (x expander) resolve(ref string) string {
+	name, fallback, hasFallback := strings.Cut(ref[2:len(ref)-1], ":-")
 	if strings.HasPrefix(name, "const:") {
 		x.report.Errorf(x.pos, "%s names a Java constant, which is not available here; write its value instead", ref)
 		return ref
@@ -104,14 +116,18 @@ func (x expander) value(ref string) string {
 	if v, ok := x.vars.resolve(name); ok {
 		return v
 	}
-	x.depth++
-	if x.lookup != nil && x.depth < maxExpansion {
-		if v, ok := x.lookup(name); ok {
-			return x.expand(v)
+	*x.left--
+	if *x.left > 0 && len(x.within) < maxExpansionDepth && !slices.Contains(x.within, name) {
+		inner := x
+		inner.within = append(slices.Clone(x.within), name)
+		if x.lookup != nil {
+			if v, ok := x.lookup(name); ok {
+				return inner.expand(v)
+			}
 		}
-	}
-	if hasFallback && x.depth < maxExpansion {
-		return x.expand(fallback)
+		if hasFallback {
+			return inner.expand(fallback)
+		}
 	}
 	// ${1} is a group of a regular expression, as in a regex mapping.
 	if strings.Trim(name, "0123456789") != "" {
@@ -151,14 +167,13 @@ func (v *Vars) ExpandXML(f *File, r *Report) {
 }
 
 func (x expander) element(f *File, e *etree.Element) {
-	x.pos = f.Pos(e)
 	for i := range e.Attr {
-		e.Attr[i].Value = x.expand(e.Attr[i].Value)
+		e.Attr[i].Value = x.value(f.Pos(e), e.Attr[i].Value)
 	}
 	for _, c := range e.Child {
 		switch c := c.(type) {
 		case *etree.CharData:
-			c.Data = x.expand(c.Data)
+			c.Data = x.value(f.Pos(e), c.Data)
 		case *etree.Element:
 			x.element(f, c)
 		}
