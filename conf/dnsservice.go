@@ -53,7 +53,25 @@ func (d *Dir) DNSService() DNSService {
 		}
 		s.SearchPaths = append(s.SearchPaths, w.text)
 	}
+	s.warnUnheeded(in)
 	return s
+}
+
+// warnUnheeded tells of settings that the resolver does not follow.
+func (s DNSService) warnUnheeded(in section) {
+	for _, u := range []struct {
+		set       bool
+		name, why string
+	}{
+		{s.Authoritative, "authoritative", "answers of caching resolvers are taken, too"},
+		{s.SingleIPPerMX, "singleIPperMX", "all addresses of a host are tried"},
+		{len(s.SearchPaths) > 0, "searchpaths", "names of mail domains are complete"},
+		{s.Verbose, "verbose", "queries are not logged"},
+	} {
+		if u.set {
+			in.r.Warnf(in.pos(u.name), "<%s> has no effect here: %s", u.name, u.why)
+		}
+	}
 }
 
 // serverAddress adds port 53 to an address that has none.

@@ -3,7 +3,6 @@ package conf
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -132,29 +131,4 @@ func (d *Dir) DropLists() bool {
 	on := p.Bool("enabled", false)
 	p.Close()
 	return on
-}
-
-// extensions warns about Java classes that an operator relies on.
-func (d *Dir) extensions() {
-	p := d.Properties("extensions.properties")
-	for _, key := range p.Keys() {
-		if list := p.List(key); len(list) > 0 {
-			p.Warn(key, "%s names Java classes (%s), which have no effect here", key, strings.Join(list, ", "))
-		}
-	}
-}
-
-// lmtp warns about LMTP listeners when nothing has read lmtpserver.xml.
-func (d *Dir) lmtp() {
-	if _, read := d.xml["lmtpserver.xml"]; read {
-		return
-	}
-	f := d.XML("lmtpserver.xml")
-	in := section{f, f.Root, d.report}
-	for _, e := range in.elements() {
-		enabled, err := strconv.ParseBool(e.SelectAttrValue("enabled", "true"))
-		if e.Tag == "lmtpserver" && (enabled || err != nil) {
-			d.report.Warnf(f.Pos(e), "there is no LMTP listener here; mail can come in through smtpserver.xml, so set enabled=\"false\"")
-		}
-	}
 }

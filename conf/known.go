@@ -48,13 +48,10 @@ func (d *Dir) Ignored() []string {
 }
 
 // Close warns about the configuration files of the folder that neither James
-// nor the configuration itself knows, about Java extensions, and about LMTP
-// listeners that nobody asked for. Call it when everything has been read.
+// nor the configuration itself knows, and about settings in files of James that
+// nothing has read. Call it when everything has been read.
 func (d *Dir) Close() {
-	if slices.Contains(d.names, "extensions.properties") {
-		d.extensions()
-	}
-	d.lmtp()
+	d.unread()
 	for _, n := range d.names {
 		_, ignored := passedOver[n]
 		ext := strings.ToLower(path.Ext(n))

@@ -169,12 +169,15 @@ func TestDNSService(t *testing.T) {
 		{name: "switches", xml: "<autodiscover>false</autodiscover><authoritative>true</authoritative><singleIPperMX>true</singleIPperMX><verbose>true</verbose><setAsDNSJavaDefault>true</setAsDNSJavaDefault>",
 			change: func(s *DNSService) {
 				s.Autodiscover, s.Authoritative, s.SingleIPPerMX, s.Verbose = false, true, true, true
-			}},
+			}, problems: []string{
+				"2:35: warning: <authoritative> has no effect here: answers of caching resolvers are taken, too",
+				"2:70: warning: <singleIPperMX> has no effect here: all addresses of a host are tried",
+				"2:105: warning: <verbose> has no effect here: queries are not logged"}},
 		{name: "numbers", xml: "<maxcachesize>10</maxcachesize><negativeCacheTTL>60</negativeCacheTTL>", change: func(s *DNSService) { s.MaxCacheSize, s.NegativeCacheTTL = 10, time.Minute }},
 		{name: "bad numbers", xml: "<maxcachesize>-1</maxcachesize><negativeCacheTTL>never</negativeCacheTTL>", problems: []string{
 			"2:1: error: <maxcachesize> is -1; want at least 0", `2:32: error: <negativeCacheTTL> is "never", not a whole number`}},
 		{name: "search", xml: "<searchpaths><searchpath>a.test.</searchpath><searchpath>a b</searchpath></searchpaths>", change: func(s *DNSService) { s.SearchPaths = []string{"a.test."} },
-			problems: []string{`2:46: error: <searchpath> is "a b", which is not a domain name`}},
+			problems: []string{"2:1: warning: <searchpaths> has no effect here: names of mail domains are complete", `2:46: error: <searchpath> is "a b", which is not a domain name`}},
 		{name: "twice and unknown", xml: "<verbose>false</verbose><verbose>true</verbose><cache/>", problems: []string{
 			"2:25: warning: <verbose> is given twice; the first one counts", "2:48: warning: <cache> is not an element of <dnsservice>; ignored"}},
 	})
@@ -277,6 +280,22 @@ lmtpserver.xml:1:43: warning: there is no LMTP listener here; mail can come in t
 `
 	if got := problemLines(r); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	for file, want := range map[string]string{
+		"healthcheck.period=2h":    "healthcheck.properties:1:1: warning: healthcheck.period has no effect here: checks run when webadmin is asked for GET /healthcheck\n",
+		"reception.check.user=a@b": "healthcheck.properties:1:1: warning: reception.check.user has no effect here: no mails are sent to see whether they arrive\n",
+		"# none":                   "",
+	} {
+		d, r := one(t, "healthcheck.properties", file)
+		d.Close()
+		if got := problemLines(r); got != want {
+			t.Errorf("%s: got %s", file, got)
+		}
+	}
+	d, r = one(t, "droplists.properties", "enabled=true")
+	d.Close()
+	if got := problemLines(r); got != "droplists.properties:1:1: warning: there are no drop lists here: nobody's mail is dropped\n" {
+		t.Errorf("got %s", got)
 	}
 	none := Open("", Options{Env: noEnv}, &Report{})
 	if got := none.HealthCheck(); got.Period != time.Minute || none.DropLists() || len(none.Classes()) > 0 {
