@@ -271,7 +271,8 @@ func (b *dbBody) Open() (io.ReadCloser, error) {
 	return container.BytesBody(data).Open()
 }
 
-// freshFiles are the files that no row names yet, but soon may.
+// freshFiles are the files that no row names, but that are in hand: a row may
+// soon name them, or they are being removed.
 type freshFiles struct {
 	mu    sync.Mutex
 	names map[string]bool

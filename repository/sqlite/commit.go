@@ -175,7 +175,7 @@ func (w *writer) putItem(e *entry, ref *storedRef, heir *lease) error {
 	state, readyAt := int64(stateReady), now
 	switch {
 	case e.delay > 0:
-		state, readyAt = stateDelayed, addDelay(now, e.delay)
+		state, readyAt = stateDelayed, addDelay(w.now().UnixNano(), e.delay)
 	case w.reserve(q, e):
 		state = stateLeased
 	}

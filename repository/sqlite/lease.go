@@ -342,6 +342,12 @@ func (w *writer) recover() error {
 	}); err != nil {
 		return err
 	}
+	// When the clock was set back, new items must not get in front of old ones.
+	// The latest ones are enough: those behind them waited for longer.
+	latest := "SELECT MAX(enqueued_at) FROM (SELECT enqueued_at FROM queue_item ORDER BY id DESC LIMIT 1000)"
+	if err := w.c.query(latest, func(row []value) error { w.lastTime = asInt(row[0]); return nil }); err != nil {
+		return err
+	}
 	for _, q := range w.known {
 		if err := w.findBacklog(q); err != nil {
 			return err

@@ -33,8 +33,6 @@ const (
 
 const itemColumns = "q.id, q.queue, q.destination, q.priority, q.ready_at, q.enqueued_at, q.attempts, q.message, m.header, m.base, m.size, COALESCE(m.path, b.path), " + mailColumns
 
-const itemColumnCount = 12 + mailColumnCount
-
 var statements = [statementCount]string{
 	stBegin:         "BEGIN IMMEDIATE",
 	stCommit:        "COMMIT",

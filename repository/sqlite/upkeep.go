@@ -107,7 +107,9 @@ func (w *writer) checkLog(limit int64) {
 	}
 }
 
+// unlink removes a body file that has lost its row.
 func (w *writer) unlink(path string) {
+	defer w.s.fresh.remove(filepath.Base(path))
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		w.log.Warn("remove body file; the next start tries again", "err", err)
 	}

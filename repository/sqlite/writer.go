@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"runtime"
 	"time"
 
@@ -253,6 +254,7 @@ func (w *writer) settle(group []*operation) {
 		}
 	}
 	for _, path := range w.unlinks {
+		w.s.fresh.add(filepath.Base(path))
 		select {
 		case w.sweep <- path:
 		default:
