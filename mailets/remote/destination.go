@@ -41,12 +41,13 @@ const (
 	idleTime    = 5 * time.Second
 	maxConnUses = 1000
 	// An attempt that takes longer gives its worker's place to others.
-	slowAfter = time.Second
-	// How many attempts may be slow at once: they cost little.
-	maxSlow = 500
+	slowAfter = 500 * time.Millisecond
 	// Items of one destination in a row while another one waits.
 	turn = 10
 )
+
+// maxSlow is how many attempts may be slow at once, besides the workers.
+func (q *queue) maxSlow() int { return max(4*q.threads, 100) }
 
 func (d *destination) maxLanes(threads int) int { return min(threads, maxLanes) }
 

@@ -40,7 +40,7 @@ func (q *queue) mayStart(d *destination, generous bool) bool {
 	case len(d.waiting) == 0:
 		return false
 	case d.ailing():
-		return lanes == 0 && q.slow < maxSlow
+		return lanes == 0 && q.slow < q.maxSlow()
 	case q.busy >= q.threads || lanes >= d.maxLanes(q.threads):
 		return false
 	default:
@@ -82,7 +82,7 @@ func (q *queue) markSlow(now time.Time) {
 			continue
 		}
 		for l := range d.lanes {
-			if !l.slow && now.Sub(l.since) >= slowAfter && q.slow < maxSlow {
+			if !l.slow && now.Sub(l.since) >= slowAfter && q.slow < q.maxSlow() {
 				l.slow = true
 				q.busy--
 				q.slow++

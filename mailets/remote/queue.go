@@ -22,6 +22,7 @@ type queue struct {
 	instances []*Instance
 	leader    chan struct{} // closed when the worker ends; nil while there is none
 
+	grace    time.Duration
 	threads  int
 	window   int
 	open     bool // items are welcome
@@ -51,7 +52,7 @@ type queue struct {
 }
 
 func newQueue(name string, s *Services) *queue {
-	return &queue{name: name, services: s, log: s.Log, wake: make(chan struct{}, 1),
+	return &queue{name: name, services: s, log: s.Log, grace: graceTime, wake: make(chan struct{}, 1),
 		dests: map[string]*destination{}, suspects: map[string]bool{}, wanting: map[string]*destination{}}
 }
 
@@ -327,7 +328,7 @@ func (q *queue) shutdown(stop context.CancelFunc, lanes *sync.WaitGroup) {
 	q.open = false
 	q.mu.Unlock()
 	q.services.Queues.Consume(q.name, nil)
-	grace := time.AfterFunc(graceTime, stop)
+	grace := time.AfterFunc(q.grace, stop)
 	lanes.Wait()
 	grace.Stop()
 	q.commits.Wait()

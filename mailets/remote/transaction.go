@@ -98,7 +98,7 @@ func (t *transaction) envelope(ctx context.Context) (stage, error) {
 		}
 		if err := c.w.Flush(); err != nil {
 			t.todo = slices.Concat(batch, t.todo)
-			return stageMail, t.afterWrite(err)
+			return stageMail, t.afterWrite(ctx, err)
 		}
 		if mailWaits {
 			mailWaits = false
@@ -128,7 +128,7 @@ func (t *transaction) sendMail(ctx context.Context, line []byte) (waits bool, er
 		return true, nil
 	}
 	if err := c.w.Flush(); err != nil {
-		return false, t.afterWrite(err)
+		return false, t.afterWrite(ctx, err)
 	}
 	if ok, err := t.mailReply(ctx, nil); !ok {
 		return false, err
@@ -137,7 +137,10 @@ func (t *transaction) sendMail(ctx context.Context, line []byte) (waits bool, er
 }
 
 // afterWrite prefers what the host said last to the news that it went away.
-func (t *transaction) afterWrite(err error) error {
+func (t *transaction) afterWrite(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
 	_ = t.c.raw.SetReadDeadline(time.Now().Add(time.Second))
 	if rep, rerr := t.c.read(); rerr == nil && rep.code >= 400 {
 		return rep.err()
@@ -327,21 +330,21 @@ func (t *transaction) send(hard context.Context) (reply, error) {
 	c.arm(hard, c.in.cfg.Timeout)
 	for _, part := range [][]byte{msg.Header(), crlf} {
 		if _, err := w.Write(part); err != nil {
-			return reply{}, &stageError{stageBody, t.afterWrite(err)}
+			return reply{}, &stageError{stageBody, t.afterWrite(hard, err)}
 		}
 	}
 	if _, err := io.Copy(w, body); err != nil {
 		if w.failed == nil {
 			return reply{}, &stageError{stageBody, fmt.Errorf("%w: %w", errMessage, err)}
 		}
-		return reply{}, &stageError{stageBody, t.afterWrite(err)}
+		return reply{}, &stageError{stageBody, t.afterWrite(hard, err)}
 	}
 	if err := d.close(); err != nil {
-		return reply{}, &stageError{stageBody, t.afterWrite(err)}
+		return reply{}, &stageError{stageBody, t.afterWrite(hard, err)}
 	}
 	c.arm(hard, c.in.cfg.FinalTimeout)
 	if err := c.w.Flush(); err != nil {
-		return reply{}, t.afterWrite(err)
+		return reply{}, t.afterWrite(hard, err)
 	}
 	return c.read()
 }
