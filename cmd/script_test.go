@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"flag"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -32,7 +33,8 @@ func TestMain(m *testing.M) {
 //	hop-rcpts NAME MATCH N wait until the hop has seen N RCPT commands with MATCH
 //	hop-last NAME         print the commands and the data of its last message
 //	serve [ARG…]          start mailetd with conf and data; sets $SMTP and $WEB
-//	stop                  end it with SIGTERM and wait for it
+//	env-port NAME FILE    replace port=0 in FILE by the port of the address $NAME
+//	shutdown              end it with SIGTERM and wait for it
 //	send FROM PARAMS RCPT PARAMS [RCPT PARAMS…]   hand in a short message
 //	dialog FILE           an SMTP conversation: lines "C: …" and "S: prefix"
 //	http METHOD PATH STATUS [BODY]   one request; the answer is stdout
@@ -55,7 +57,7 @@ func runScript(t *testing.T, file string) {
 	t.Cleanup(w.kill)
 	commands := map[string]func(*testscript.TestScript, []string){
 		"dns": w.startDNS, "hop": w.startHop, "hop-on": w.hopOn, "hop-wait": w.hopWait, "hop-attempts": w.hopAttempts, "hop-rcpts": w.hopRcpts, "send": w.send, "hop-last": w.hopLast,
-		"serve": w.serve, "stop": w.stop, "dialog": w.dialog, "http": w.http, "http-until": w.httpUntil, "http-key": w.httpKey,
+		"serve": w.serve, "shutdown": w.stop, "env-port": w.envPort, "dialog": w.dialog, "http": w.http, "http-until": w.httpUntil, "http-key": w.httpKey,
 		"maildir": w.maildir, "reports": w.reports,
 	}
 	params := testscript.Params{Files: []string{file}, UpdateScripts: *update, Cmds: map[string]func(*testscript.TestScript, bool, []string){},
@@ -69,6 +71,14 @@ func runScript(t *testing.T, file string) {
 		}
 	}
 	testscript.Run(t, params)
+}
+
+// envPort lets the command line find a server that chose its port itself.
+func (w *world) envPort(ts *testscript.TestScript, args []string) {
+	_, port, err := net.SplitHostPort(ts.Getenv(args[0]))
+	ts.Check(err)
+	text := strings.Replace(ts.ReadFile(args[1]), "port=0", "port="+port, 1)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o600))
 }
 
 // world is what a script has around the server.

@@ -7,11 +7,11 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mailetd/mailetd/conf"
 	"github.com/mailetd/mailetd/container"
-	"github.com/mailetd/mailetd/container/engine"
 	"github.com/mailetd/mailetd/container/logctx"
 	"github.com/mailetd/mailetd/container/spool"
 	"github.com/mailetd/mailetd/repository/sqlite"
@@ -71,11 +71,7 @@ func (p *program) run(ctx context.Context, s *site, store *sqlite.Store, started
 	}
 	spooler := &spool.Spooler{Queues: store, Engine: live.pipeline.Engine, Threads: s.container.Threads,
 		ErrorRepository: s.errorRepository.String(), Log: s.log}
-	var parts []part
-	for i, runner := range live.pipeline.Runners {
-		parts = append(parts, part{fmt.Sprintf("mailet %d", i+1), runner.Run})
-	}
-	parts = append(parts, part{"spooler", spooler.Run})
+	parts := []part{{"mailets", live.runMailets}, {"spooler", spooler.Run}}
 	admin, err := s.listenAdmin(store, live, spooler)
 	if err != nil {
 		return err
@@ -90,11 +86,30 @@ func (p *program) run(ctx context.Context, s *site, store *sqlite.Store, started
 	for _, a := range live.smtp.Addrs() {
 		s.log.Info("listening", "part", "smtp", "address", a.String())
 	}
-	parts = append(parts, part{"smtp", live.smtp.Run})
+	parts = append(parts, part{"health", s.watchHealth(s.healthChecks(store, spooler))}, part{"smtp", live.smtp.Run})
 	s.log.Info("ready", "after", time.Since(started).Round(time.Millisecond).String())
 	err = runParts(ctx, parts)
 	s.log.Info("stopped")
 	return err
+}
+
+// runMailets runs the mailets that have work of their own, all at once: they may
+// share a queue, and so its end. One that fails ends the others.
+func (l *live) runMailets(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	errs := make([]error, len(l.pipeline.Runners))
+	var wg sync.WaitGroup
+	for i, r := range l.pipeline.Runners {
+		wg.Go(func() {
+			if errs[i] = r.Run(ctx); errs[i] != nil {
+				stop()
+			}
+		})
+	}
+	<-ctx.Done()
+	wg.Wait()
+	return errors.Join(errs...)
 }
 
 // prepare makes the queues, repositories and domains that the configuration
@@ -103,10 +118,8 @@ func (s *site) prepare(ctx context.Context, store *sqlite.Store, live *live) err
 	if err := live.local.Init(ctx); err != nil {
 		return err
 	}
-	for _, q := range append([]string{container.SpoolQueue}, queuesOf(live.pipeline)...) {
-		if err := store.CreateQueue(ctx, q); err != nil {
-			return err
-		}
+	if err := store.CreateQueue(ctx, container.SpoolQueue); err != nil {
+		return err
 	}
 	for u := range live.repositories {
 		if err := store.CreateRepository(ctx, u); err != nil {
@@ -114,17 +127,6 @@ func (s *site) prepare(ctx context.Context, store *sqlite.Store, live *live) err
 		}
 	}
 	return store.CreateRepository(ctx, s.errorRepository)
-}
-
-// queuesOf returns the queues that mailets empty themselves.
-func queuesOf(p *engine.Pipeline) []string {
-	var out []string
-	for _, r := range p.Runners {
-		if q, ok := r.(interface{ QueueName() string }); ok {
-			out = append(out, q.QueueName())
-		}
-	}
-	return out
 }
 
 // listenAdmin opens webadmin's port; nil when it is not enabled.
@@ -136,11 +138,7 @@ func (s *site) listenAdmin(store *sqlite.Store, live *live, spooler *spool.Spool
 	deps := webadmin.Deps{Queues: store, Store: store, Repositories: store, Directory: live.local,
 		ErrorRepository: s.errorRepository, Hostname: s.hostname, Log: s.log, ReadFile: s.dir.ReadFile,
 		Certificates: certificates{live.smtp}, Connections: connections{live.smtp},
-		Health: []webadmin.HealthCheck{
-			{Name: "Guice application lifecycle", Check: func(context.Context) (webadmin.HealthStatus, string) { return webadmin.Healthy, "" }},
-			{Name: "MailQueueConsumers", Check: consumers(spooler, s.container.Threads)},
-			{Name: "SQLite backend", Check: database(store)},
-		}}
+		Health: s.healthChecks(store, spooler)}
 	if s.web.Metrics {
 		deps.Metrics = live.metrics
 	}
@@ -153,27 +151,6 @@ func (s *site) listenAdmin(store *sqlite.Store, live *live, spooler *spool.Spool
 	}
 	s.log.Info("listening", "part", "webadmin", "address", a.Addr().String())
 	return a, nil
-}
-
-func consumers(s *spool.Spooler, threads int) func(context.Context) (webadmin.HealthStatus, string) {
-	return func(context.Context) (webadmin.HealthStatus, string) {
-		switch {
-		case threads == 0:
-			return webadmin.Degraded, "the spooler is deactivated: <threads> is 0"
-		case !s.Consuming():
-			return webadmin.Unhealthy, "the spooler takes no mails"
-		}
-		return webadmin.Healthy, ""
-	}
-}
-
-func database(store *sqlite.Store) func(context.Context) (webadmin.HealthStatus, string) {
-	return func(ctx context.Context) (webadmin.HealthStatus, string) {
-		if err := store.Ping(ctx); err != nil {
-			return webadmin.Unhealthy, err.Error()
-		}
-		return webadmin.Healthy, ""
-	}
 }
 
 // certificates lets webadmin reload the certificates of the SMTP servers.

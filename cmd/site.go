@@ -44,6 +44,9 @@ type site struct {
 	delay     time.Duration // before a wrong password is answered
 	lookupIPs bool          // the addresses of local domains are local, too
 
+	healthPeriod time.Duration
+	unreadable   bool // there is no mailetcontainer.xml to build anything from
+
 	hostname        string
 	postmaster      container.Address
 	errorRepository repository.URL
@@ -66,9 +69,11 @@ func (p *program) load(f *flags, log *slog.Logger, r *conf.Report) *site {
 	s.dir = conf.Open(f.conf, conf.Options{Data: f.data, Sys: f.props}, r)
 	s.hostname = hostname()
 	s.container = s.dir.MailetContainer()
-	if s.container == nil {
+	if s.container == nil { // the reason is in the report
 		s.container = &conf.MailetContainer{}
+		s.unreadable = true
 	}
+	s.healthPeriod = s.dir.HealthCheck().Period
 	s.smtp = conf.SMTPServers(s.dir.XML("smtpserver.xml"), r)
 	s.web = conf.Webadmin(s.dir.Properties("webadmin.properties"), r)
 	s.repos = s.dir.MailRepositoryStore()
@@ -203,6 +208,9 @@ func (s *site) build(store *sqlite.Store, r *conf.Report) *live {
 }
 
 func (s *site) pipeline(l *live, queues repository.Queues, resolver dns.Resolver, r *conf.Report) *engine.Pipeline {
+	if s.unreadable {
+		return &engine.Pipeline{}
+	}
 	reg := container.NewRegistry()
 	matchers.Register(reg, matchers.Services{Local: l.local, DNS: resolver, Log: s.log})
 	mailets.Register(reg, mailets.Services{

@@ -151,6 +151,8 @@ func (w *world) stop(ts *testscript.TestScript, _ []string) {
 	select {
 	case <-w.server.done:
 	case <-time.After(patience):
+		ts.Check(w.server.cmd.Process.Signal(syscall.SIGQUIT)) // shows all goroutines
+		<-w.server.done
 		ts.Fatalf("mailetd does not stop:\n%s", w.server.logText())
 	}
 	if w.server.err != nil {

@@ -16,6 +16,7 @@ type MailetContainer struct {
 	Threads         int    // mails processed at the same time; 0: mails are only accepted
 	ErrorRepository string // URL, "" means var/mail/error of the default protocol
 	ErrorPos        Pos
+	CheckBcc        bool        // james.mailet.container.check.enabled: transport should remove Bcc
 	Processors      []Processor // in the order of the file
 }
 
@@ -72,6 +73,7 @@ func (d *Dir) MailetContainer() *MailetContainer {
 		return nil
 	}
 	c := readMailetContainer(f, d.report)
+	c.CheckBcc = d.JVM().CheckMailetContainer
 	if len(c.Processors) == 0 && !hasProcessors(f.Root) {
 		d.report.Warnf(c.Pos, "there is no <processors>; the built-in ones are used")
 		data, err := builtin.ReadFile(f.Name)

@@ -24,6 +24,8 @@ type builder struct {
 	out      *Pipeline
 	states   map[string]conf.Pos
 	referred []reference
+
+	checkBccOn bool
 }
 
 // reference is a processor that a mailet names.
@@ -40,7 +42,7 @@ type reference struct {
 // references names them): root and error must exist, every processor that a
 // mailet names too, and transport should remove Bcc.
 func Build(c *conf.MailetContainer, reg *container.Registry, log *slog.Logger, r *conf.Report) *Pipeline {
-	b := &builder{reg: reg, report: r, states: map[string]conf.Pos{},
+	b := &builder{reg: reg, report: r, states: map[string]conf.Pos{}, checkBccOn: c.CheckBcc,
 		out: &Pipeline{Engine: &Engine{processors: map[string]*processor{}, log: log}}}
 	for _, p := range c.Processors {
 		b.processor(p)
@@ -68,7 +70,7 @@ func (b *builder) processor(c conf.Processor) {
 		p.steps = append(p.steps, b.step(m, named))
 	}
 	b.out.Engine.processors[c.State] = p
-	if c.State == "transport" {
+	if c.State == "transport" && b.checkBccOn {
 		b.checkBcc(c)
 	}
 }
