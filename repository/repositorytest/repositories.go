@@ -166,6 +166,7 @@ func fromReplaced(t *testing.T, f *fixture) {
 	ref := repository.Ref{URL: urlA, Key: "1"}
 	old, err := f.s.Mail(t.Context(), ref)
 	f.must(err)
+	f.store(urlB, old.Clone()) // keeps its content alive
 	replacement := newMail("1")
 	replacement.State = "replacement"
 	f.store(urlA, replacement)
