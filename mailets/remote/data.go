@@ -3,7 +3,24 @@ package remote
 import (
 	"bufio"
 	"bytes"
+	"io"
+	"sync"
 )
+
+// buffers are for bodies that cannot write themselves.
+var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+// copyBody copies a body to w, without a new buffer for each message.
+func copyBody(w io.Writer, body io.Reader) error {
+	if wt, ok := body.(io.WriterTo); ok {
+		_, err := wt.WriteTo(w)
+		return err
+	}
+	buf := buffers.Get().(*[32 << 10]byte)
+	defer buffers.Put(buf)
+	_, err := io.CopyBuffer(struct{ io.Writer }{w}, body, buf[:])
+	return err
+}
 
 var (
 	crlf    = []byte("\r\n")

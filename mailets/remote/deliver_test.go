@@ -49,11 +49,30 @@ func TestDelivery(t *testing.T) {
 	}
 	r.outgoing(0)
 	r.stop()
-	want := `msg="delivery attempt" mail=`
-	if log := r.log.String(); !strings.Contains(log, want) && !strings.Contains(log, "to=bob@there.test") || !strings.Contains(log, `relay=mx.there.test[192.0.2.1]:25`) ||
-		!strings.Contains(log, `attempt=1 dsn=2.0.0 result=delivered reply="250 2.0.0 taken"`) {
-		t.Errorf("log: %s", log)
+	for _, want := range []string{`msg="delivery attempt" to=bob@there.test from=<alice@here.test> relay=mx.there.test[192.0.2.1]:25 delay=`,
+		` attempt=1 dsn=2.0.0 result=delivered reply="250 2.0.0 taken" mail=Mail`, "queue=outgoing"} {
+		if log := r.log.String(); !strings.Contains(log, want) {
+			t.Errorf("log lacks %q: %s", want, log)
+		}
 	}
+	if n := r.counter("mailetd_remote_delivered_total"); n != 2 {
+		t.Errorf("counted %v delivered recipients, want 2", n)
+	}
+}
+
+// counter returns the value of a counter.
+func (r *rig) counter(name string) float64 {
+	r.t.Helper()
+	families, err := r.mtr.Gather()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	return 0
 }
 
 // on is one rule of a hop's script.

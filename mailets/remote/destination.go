@@ -40,6 +40,9 @@ const (
 	// carries at most: hosts that count close it sooner, and that is no failure.
 	idleTime    = 5 * time.Second
 	maxConnUses = 1000
+	// How many connections may stay open without work, besides four for each
+	// worker.
+	maxIdle = 100
 	// An attempt that takes longer gives its worker's place to others.
 	slowAfter = 500 * time.Millisecond
 	// Items of one destination in a row while another one waits.

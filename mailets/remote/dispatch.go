@@ -137,7 +137,7 @@ func (q *queue) end(d *destination, l *lane) {
 		q.busy--
 	}
 	c := l.conn
-	if c != nil && q.open && q.idle < q.threads+maxLanes {
+	if c != nil && q.open && q.idle < 4*q.threads+maxIdle {
 		c.idleSince = time.Now()
 		d.idle = append(d.idle, c)
 		q.idle++

@@ -3,7 +3,6 @@ package remote
 import (
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -83,7 +82,7 @@ func (e *envelope) needsEightBit() (bool, error) {
 		if err != nil {
 			return false, fmt.Errorf("%w: %w", errMessage, err)
 		}
-		_, err = io.Copy(eightBitScan{}, r)
+		err = copyBody(eightBitScan{}, r)
 		r.Close()
 		if err != nil && !errors.Is(err, errFound) {
 			return false, fmt.Errorf("%w: %w", errMessage, err)

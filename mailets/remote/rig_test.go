@@ -16,6 +16,7 @@ import (
 
 	"github.com/mailetd/mailetd/container"
 	"github.com/mailetd/mailetd/container/dns/dnstest"
+	"github.com/mailetd/mailetd/container/logctx"
 	"github.com/mailetd/mailetd/container/metrics"
 	"github.com/mailetd/mailetd/mailets/remote/hoptest"
 	"github.com/mailetd/mailetd/mailets/remote/queuetest"
@@ -76,7 +77,7 @@ func newRig(t testing.TB, c Config, change ...func(*Services)) *rig {
 	r := &rig{t: t, zone: dnstest.New(t), store: queuetest.New(), hops: map[netip.Addr]string{}, log: &logBuffer{}, mtr: metrics.New()}
 	s := Services{
 		Hostname: "mx.here.test", Postmaster: container.MustAddress("postmaster@here.test"), DNS: r.zone.Resolver(), Queues: r.store,
-		Metrics: r.mtr, Log: slog.New(slog.NewTextHandler(r.log, nil)), Dial: r.dial,
+		Metrics: r.mtr, Log: slog.New(logctx.Handler(slog.NewTextHandler(r.log, nil))), Dial: r.dial,
 	}
 	for _, f := range change {
 		f(&s)

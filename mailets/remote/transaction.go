@@ -333,7 +333,7 @@ func (t *transaction) send(hard context.Context) (reply, error) {
 			return reply{}, &stageError{stageBody, t.afterWrite(hard, err)}
 		}
 	}
-	if _, err := io.Copy(w, body); err != nil {
+	if err := copyBody(w, body); err != nil {
 		if w.failed == nil {
 			return reply{}, &stageError{stageBody, fmt.Errorf("%w: %w", errMessage, err)}
 		}
