@@ -40,7 +40,6 @@ func testRegistry(tr *trace) *container.Registry {
 type ctx = context.Context
 
 type goTo struct {
-	mailetFunc
 	tr       *trace
 	name, to string
 }
