@@ -33,7 +33,7 @@ var layers = map[string][]string{
 	"matchers":                  {"container", "container/dns", "container/local", "container/mime"},
 	"mailets": {"conf", "container", "container/dns", "container/dsn", "container/local", "container/metrics", "container/mime",
 		"mailets/mailbox", "mailets/remote", "repository"},
-	"mailets/mailbox":          {"container", "container/mime"},
+	"mailets/mailbox":          {"container", "container/dsn", "container/mime"},
 	"mailets/remote":           {"conf", "container", "container/dns", "container/logctx", "container/metrics", "container/mime", "repository"},
 	"mailets/remote/queuetest": {"container", "repository"},
 	"mailets/remote/hoptest":   {},
