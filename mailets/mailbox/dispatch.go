@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mailetd/mailetd/container"
+	"github.com/mailetd/mailetd/container/dsn"
 	"github.com/mailetd/mailetd/container/mime"
 )
 
@@ -53,10 +54,13 @@ func (d *Dispatcher) Dispatch(ctx context.Context, m *container.Mail, out *conta
 	base := mime.Remove(m.Message.Header(), "Return-Path")
 	var done []container.Address
 	var failed []failure
+	seen := make(map[string]bool, len(m.Recipients))
 	for _, rcpt := range m.Recipients {
-		if container.ContainsAddress(done, rcpt) {
+		key := rcpt.Key()
+		if seen[key] {
 			continue
 		}
+		seen[key] = true
 		if err := d.deliver(ctx, m, base, rcpt); err != nil {
 			failed = append(failed, failure{rcpt, err})
 			continue
@@ -201,12 +205,8 @@ func copyHeader(m *container.Mail, base []byte, rcpt container.Address, user str
 	h = append(h, "Return-Path: <"+m.Sender.Path()+">\r\n"...)
 	// RFC 6533 §5: the user agent needs it to answer with a disposition
 	// notification (RFC 8098 §2.3).
-	if orcpt, ok := m.Attributes.RecipientString(container.AttrDSNOrcpt, rcpt); ok && orcpt != "" {
-		kind, ok := m.Attributes.RecipientString(container.AttrDSNOrcptType, rcpt)
-		if !ok || kind == "" {
-			kind = "rfc822"
-		}
-		h = append(h, mime.FormatField("Original-Recipient", kind+"; "+orcpt)...)
+	if original := originalRecipient(m, rcpt); original != "" {
+		h = append(h, mime.FormatField("Original-Recipient", original)...)
 		base = mime.Remove(base, "Original-Recipient")
 	}
 	for _, f := range m.RecipientHeaders[rcpt.Key()] {
@@ -219,6 +219,32 @@ func copyHeader(m *container.Mail, base []byte, rcpt container.Address, user str
 	}
 	h = append(h, base...)
 	return append(h, "\r\n"...)
+}
+
+// originalRecipient returns type and address that the client gave as ORCPT,
+// decoded; "" when it gave none, or one that does not decode. An address of type
+// utf-8 is in its ASCII form (RFC 6533 §3), since the header may be ASCII only.
+func originalRecipient(m *container.Mail, rcpt container.Address) string {
+	addr, ok := m.Attributes.RecipientString(container.AttrDSNOrcpt, rcpt)
+	if !ok || addr == "" {
+		return ""
+	}
+	kind, _ := m.Attributes.RecipientString(container.AttrDSNOrcptType, rcpt)
+	if kind == "" {
+		kind = "rfc822"
+	}
+	if strings.EqualFold(kind, "utf-8") {
+		text, err := dsn.DecodeUnitext(addr)
+		if err != nil {
+			return ""
+		}
+		return kind + "; " + dsn.EncodeUnitext(text, true)
+	}
+	text, err := dsn.DecodeXtext(addr)
+	if err != nil {
+		return ""
+	}
+	return kind + "; " + text
 }
 
 // nameTime returns a time that stays the same however often the mail is run: the

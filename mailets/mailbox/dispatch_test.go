@@ -107,6 +107,69 @@ func TestNullSender(t *testing.T) {
 	}
 }
 
+func TestOriginalRecipientIsDecoded(t *testing.T) {
+	for _, tc := range []struct{ kind, orcpt, want string }{
+		{"", "Bob+2Bx@Old.test", "rfc822; Bob+x@Old.test"},
+		{"x400", "a+3Db", "x400; a=b"},
+		{"utf-8", `b\x{FC}b@old.test`, `utf-8; b\x{FC}b@old.test`},
+		{"utf-8", "büb@old.test", `utf-8; b\x{FC}b@old.test`},
+		{"", "bob+0D+0AX:y@old.test", ""}, // a line break
+		{"", "bob+2@old.test", ""},
+		{"utf-8", `b\x{D}`, ""},
+	} {
+		m := testMail("bob@example.com")
+		m.Set(container.AttrDSNOrcpt, map[string]container.Value{"bob@example.com": tc.orcpt})
+		if tc.kind != "" {
+			m.Set(container.AttrDSNOrcptType, map[string]container.Value{"bob@example.com": tc.kind})
+		}
+		want := "Return-Path: <sender@example.org>\r\n"
+		if tc.want != "" {
+			want += "Original-Recipient: " + tc.want + "\r\n"
+		}
+		if got := string(copyHeader(m, nil, m.Recipients[0], "bob")); got != want+"\r\n" {
+			t.Errorf("%s;%s: got %q, want %q", tc.kind, tc.orcpt, got, want)
+		}
+	}
+}
+
+// A recipient given twice whose first delivery fails and whose second would not
+// must not be reported as failed and have the mail.
+func TestRepeatedRecipientIsTriedOnce(t *testing.T) {
+	d, root, delivered, _ := testDispatcher(t)
+	d.Retries = 0
+	tries := 0
+	blocked := filepath.Join(root, "example.com")
+	if err := os.WriteFile(blocked, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.Users = hookUsers{users{true}, func() {
+		if tries++; tries == 2 {
+			if err := os.Remove(blocked); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}}
+	m := testMail("bob@example.com", "Bob@example.com")
+	out := &container.Outbox{}
+	if err := d.Dispatch(t.Context(), m, out); err != nil {
+		t.Fatal(err)
+	}
+	if out.Len() != 1 || len(out.Entries()[0].Mail.Recipients) != 1 || *delivered != 0 || len(m.Recipients) != 0 {
+		t.Errorf("delivered %d times, failed %v, left %v", *delivered, out.Entries()[0].Mail.Recipients, m.Recipients)
+	}
+}
+
+// hookUsers calls a function whenever a name is asked for.
+type hookUsers struct {
+	users
+	asked func()
+}
+
+func (u hookUsers) Username(a container.Address) string {
+	u.asked()
+	return u.users.Username(a)
+}
+
 func TestFolders(t *testing.T) {
 	for _, tc := range []struct {
 		name       string
