@@ -108,9 +108,9 @@ func TestForeignOrigins(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]bool{
-		"localhost:8000": true, "[::1]:8000": true, "10.0.0.1": true, "mx1": true, "a.localhost": true, "evil.test:8000": false,
+		"localhost:8000": true, "[::1]:8000": true, "10.0.0.1": true, "mx1": true, "a.localhost": true, "MX1.example.org:8000": true, "evil.test:8000": false,
 	} {
-		if got := localName(name); got != want {
+		if got := localName(name, "mx1.example.org"); got != want {
 			t.Errorf("localName(%q): got %v", name, got)
 		}
 	}

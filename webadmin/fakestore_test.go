@@ -26,6 +26,7 @@ type memory struct {
 	fail     error
 	onCommit func(repository.Change) // after the commit, without the lock
 	aborted  int
+	lost     func(repository.Ref) // makes every commit of a stored mail end in ErrNotFound
 }
 
 type stored struct {
@@ -58,6 +59,10 @@ func (s *memory) drop(u repository.URL, key string) bool {
 func (s *memory) apply(c repository.Change) error {
 	if s.fail != nil {
 		return s.fail
+	}
+	if c.From != nil && s.lost != nil {
+		s.lost(*c.From)
+		return repository.ErrNotFound
 	}
 	if c.From != nil {
 		if s.broken[c.From.Key] {

@@ -39,7 +39,7 @@ func (s *Server) foreign(r *http.Request) *refusal {
 		return f
 	case !sameOrigin(r):
 		return f
-	case loopbackHost(s.cfg.Host) && !localName(r.Host):
+	case loopbackHost(s.cfg.Host) && !localName(r.Host, s.deps.Hostname):
 		return f // a foreign name that was made to point to this machine
 	}
 	return nil
@@ -55,13 +55,13 @@ func sameOrigin(r *http.Request) bool {
 	return err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host)
 }
 
-// localName reports whether the host of a request is an address or a name
-// without dots: no name that a stranger could have registered.
-func localName(hostport string) bool {
+// localName reports whether the host of a request is an address, a name without
+// dots, or that of this machine: no name that a stranger could have registered.
+func localName(hostport, hostname string) bool {
 	u := url.URL{Host: hostport}
 	host := u.Hostname()
 	if _, err := netip.ParseAddr(host); err == nil {
 		return true
 	}
-	return !strings.Contains(host, ".") || loopbackHost(host)
+	return !strings.Contains(host, ".") || loopbackHost(host) || strings.EqualFold(host, hostname)
 }

@@ -193,3 +193,27 @@ func TestReprocessErrors(t *testing.T) {
 	}
 	b.want("GET", temporaryMails, "", 200, `["m1"]`)
 }
+
+// A mail that is still there although the store did not find something of it
+// has failed; one that somebody else took has not.
+func TestReprocessNotFound(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		take   bool
+		status string
+	}{{"taken by somebody else", true, "completed"}, {"message lost", false, "failed"}} {
+		t.Run(tc.name, func(t *testing.T) {
+			b := newBench(t, Config{}, nil)
+			b.put(temporary, "m1", nil)
+			b.store.lost = func(ref repository.Ref) {
+				if tc.take {
+					b.store.drop(ref.URL, ref.Key)
+				}
+			}
+			b.start()
+			if got := b.task("PATCH", temporaryMails+"?action=reprocess", ""); got["status"] != tc.status {
+				t.Errorf("got %v, want %s", got["status"], tc.status)
+			}
+		})
+	}
+}

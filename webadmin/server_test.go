@@ -110,6 +110,37 @@ func TestDownloadBreaks(t *testing.T) {
 	}
 }
 
+// A listing that ends early is not taken for whole either.
+func TestListBreaks(t *testing.T) {
+	b := newBench(t, Config{}, nil)
+	for range 1000 {
+		b.store.enqueue("spool", container.NewMail(container.MustAddress("a@b.com"), nil, container.Message{}), 0)
+	}
+	b.store.fail = errDisk // after the last item
+	client := &http.Client{}
+	base, _ := b.run(client, "http")
+	resp, err := client.Get(base + "/mailQueues/spool/mails")
+	if err == nil {
+		_, err = io.ReadAll(resp.Body)
+		resp.Body.Close()
+	}
+	if err == nil {
+		t.Error("the client saw no error")
+	}
+}
+
+// When serving ends by itself, Run says so and takes the tasks along.
+func TestServingFails(t *testing.T) {
+	b := newBench(t, Config{}, nil)
+	if err := b.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	b.listener.Close()
+	if err := b.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "serve webadmin") {
+		t.Errorf("got %v", err)
+	}
+}
+
 type brokenBody struct{}
 
 func (brokenBody) Size() int64 { return 1 << 20 }
