@@ -74,6 +74,7 @@ type run struct {
 	out     *container.Outbox
 	stack   []frame
 	entries int
+	before  []container.Address // recipients before the mailet at work
 }
 
 // Run processes m, from the processor that m.State names, until every fragment
@@ -182,7 +183,7 @@ func (r *run) match(ctx context.Context, s *step, m *container.Mail) (hit, rest 
 	if len(m.Recipients) == 0 {
 		return nil, m, nil
 	}
-	found, err := safeMatch(ctx, s.matcher, m)
+	found, err := safeMatch(ctx, s, m)
 	if err != nil {
 		switch s.onMatch.action {
 		case propagate:
@@ -241,10 +242,11 @@ func (r *run) service(ctx context.Context, s *step, m *container.Mail) error {
 	if r.log.Enabled(ctx, slog.LevelDebug) {
 		r.log.DebugContext(ctx, "entering mailet", "mail", m.Name, "state", m.State, "mailet", s.mailetName, "to", container.AddressStrings(m.Recipients))
 	}
-	mark := r.out.Len()
+	mark, state := r.out.Len(), m.State
+	r.before = append(r.before[:0], m.Recipients...)
 	err := safeService(ctx, s, m, r.out)
 	if err != nil {
-		r.out.Truncate(mark)
+		r.takeBack(m, mark, state)
 		switch s.onMailet.action {
 		case propagate:
 			return fmt.Errorf("mailet %s: %w", s.mailetName, err)
@@ -260,10 +262,25 @@ func (r *run) service(ctx context.Context, s *step, m *container.Mail) error {
 	return nil
 }
 
+// takeBack undoes what a mailet that failed did to the routing of m: what it put
+// into the outbox is dropped, so the recipients it put there must come back, and
+// those of a mail that it left with none.
+func (r *run) takeBack(m *container.Mail, mark int, state string) {
+	if r.out.Len() > mark || len(m.Recipients) == 0 {
+		m.Recipients = slices.Clone(r.before)
+	}
+	r.out.Truncate(mark)
+	m.State = state
+}
+
 // fail sends m to the processor state because name failed with err.
 func (r *run) fail(ctx context.Context, m *container.Mail, name, state string, err error) {
-	r.log.ErrorContext(ctx, "exception calling "+name, "mail", m.Name, "state", m.State, "next", state,
-		"from", m.Sender.Pretty(), "to", container.AddressStrings(m.Recipients), "err", err)
+	attrs := []any{"mail", m.Name, "state", m.State, "next", state,
+		"from", m.Sender.Pretty(), "to", container.AddressStrings(m.Recipients), "err", err}
+	if p := (*PanicError)(nil); errors.As(err, &p) {
+		attrs = append(attrs, "stack", string(p.Stack))
+	}
+	r.log.ErrorContext(ctx, "exception calling "+name, attrs...)
 	m.State = state
 	m.ErrorMessage = fmt.Sprintf("Exception calling %s: %v", name, err)
 	m.Set(container.AttrMailetError, err)
@@ -275,8 +292,9 @@ type PanicError struct {
 	Stack []byte
 }
 
-// Error returns the panic's value and the stack.
-func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.Value, e.Stack) }
+// Error returns the panic's value. The stack is for the log alone: the text of an
+// error ends up in what senders are told.
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
 func recovered(err *error) {
 	if v := recover(); v != nil {
@@ -284,28 +302,46 @@ func recovered(err *error) {
 	}
 }
 
-func safeMatch(ctx context.Context, mt container.Matcher, m *container.Mail) (found []container.Address, err error) {
+// scope names what is at work in the log.
+type scope struct{ mail, state, key, class string }
+
+// LogAttrs implements logctx.Source.
+func (s *scope) LogAttrs() []slog.Attr {
+	return []slog.Attr{slog.String("mail", s.mail), slog.String("state", s.state), slog.String(s.key, s.class)}
+}
+
+func safeMatch(ctx context.Context, s *step, m *container.Mail) (found []container.Address, err error) {
 	defer recovered(&err)
-	return mt.Match(ctx, m)
+	return s.matcher.Match(logctx.WithSource(ctx, &scope{m.Name, m.State, "matcher", s.matcherName}), m)
 }
 
 func safeService(ctx context.Context, s *step, m *container.Mail, out *container.Outbox) (err error) {
 	defer recovered(&err)
-	ctx = logctx.With(ctx, slog.String("mail", m.Name), slog.String("state", m.State), slog.String("mailet", s.mailetName))
-	return s.mailet.Service(ctx, m, out)
+	return s.mailet.Service(logctx.WithSource(ctx, &scope{m.Name, m.State, "mailet", s.mailetName}), m, out)
 }
 
 // inverted is notmatch="…".
 type inverted struct{ container.Matcher }
 
+// fewAddresses is the length up to which looking through a list beats a map.
+const fewAddresses = 8
+
 // Match returns the recipients that the matcher does not.
 func (i inverted) Match(ctx context.Context, m *container.Mail) ([]container.Address, error) {
 	found, err := i.Matcher.Match(ctx, m)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if len(found) == 0 {
+	case len(found) == 0:
 		return m.Recipients, nil
+	case len(found) == len(m.Recipients) && &found[0] == &m.Recipients[0]:
+		return nil, nil
+	case len(found) <= fewAddresses:
+		return container.Each(m, func(a container.Address) bool { return !container.ContainsAddress(found, a) }), nil
 	}
-	return container.Each(m, func(a container.Address) bool { return !container.ContainsAddress(found, a) }), nil
+	set := make(map[string]bool, len(found))
+	for _, a := range found {
+		set[a.Key()] = true
+	}
+	return container.Each(m, func(a container.Address) bool { return !set[a.Key()] }), nil
 }

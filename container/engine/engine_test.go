@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/mailetd/mailetd/container"
+	"github.com/mailetd/mailetd/container/logctx"
 )
 
 // trace records which mailet saw which recipients, in order.
@@ -246,4 +248,120 @@ func TestSplitKeepsFragmentsApart(t *testing.T) {
 	if !slices.Equal(container.AddressStrings(hit.Recipients), []string{"v@x.test"}) {
 		t.Errorf("copy goes to %v", hit.Recipients)
 	}
+}
+
+// A mailet that gave some recipients to the outbox, or took all away, and then
+// fails, must not lose them: the outbox is cut back.
+func TestFailingMailetLosesNobody(t *testing.T) {
+	tr := &trace{}
+	empties := mailetFunc(func(m *container.Mail, _ *container.Outbox) error {
+		m.Recipients = slices.DeleteFunc(m.Recipients, func(container.Address) bool { return true })
+		return errBoom
+	})
+	handsOver := mailetFunc(func(m *container.Mail, out *container.Outbox) error {
+		c := m.Clone()
+		c.Recipients = c.Recipients[:1]
+		out.Send(c)
+		m.Recipients = m.Recipients[1:]
+		return errBoom
+	})
+	ends := mailetFunc(func(m *container.Mail, out *container.Outbox) error {
+		out.Store("file://var/mail/x", m.Clone())
+		m.State = container.StateGhost
+		return errBoom
+	})
+	keepsOne := mailetFunc(func(m *container.Mail, _ *container.Outbox) error {
+		m.Recipients = m.Recipients[2:] // the others are done with
+		return errBoom
+	})
+	for _, tc := range []struct {
+		name   string
+		mailet container.Mailet
+		on     reaction
+		want   string
+	}{
+		{"emptied, to error", empties, reaction{state: "error"}, "error:u,v,w"},
+		{"emptied, ignored", empties, reaction{action: ignore}, "next:u,v,w"},
+		{"handed over, to error", handsOver, reaction{state: "error"}, "error:u,v,w"},
+		{"handed over, ignored", handsOver, reaction{action: ignore}, "next:u,v,w"},
+		{"ended, ignored", ends, reaction{action: ignore}, "next:u,v,w"},
+		{"done for some", keepsOne, reaction{state: "error"}, "error:w"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			tr.lines = nil
+			e := newEngine(map[string][]step{
+				"root":  {st(all, tc.mailet).on(reaction{}, tc.on), st(all, tr.see("next"))},
+				"error": {st(all, tr.see("error"))},
+			})
+			var out container.Outbox
+			if err := e.Run(t.Context(), mail("u", "v", "w"), &out); err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Join(tr.lines, " "); got != tc.want || out.Len() != 0 {
+				t.Errorf("got %s, want %s; outbox %d", got, tc.want, out.Len())
+			}
+		})
+	}
+}
+
+// The error message of a mail goes into bounces: a stack trace is for the log.
+func TestPanicIsLoggedNotTold(t *testing.T) {
+	var message string
+	var log bytes.Buffer
+	e := newEngine(map[string][]step{
+		"root": {st(all, mailetFunc(func(*container.Mail, *container.Outbox) error { panic("ouch") }))},
+		"error": {st(all, mailetFunc(func(m *container.Mail, _ *container.Outbox) error {
+			message = m.ErrorMessage
+			return nil
+		}))},
+	})
+	e.log = slog.New(slog.NewTextHandler(&log, nil))
+	if err := e.Run(t.Context(), mail("u"), &container.Outbox{}); err != nil {
+		t.Fatal(err)
+	}
+	if want := "Exception calling L: panic: ouch"; message != want {
+		t.Errorf("error message %q, want %q", message, want)
+	}
+	if !strings.Contains(log.String(), "engine_test.go") {
+		t.Errorf("no stack in the log: %s", log.String())
+	}
+}
+
+// Every line that a matcher or mailet logs says which mail it is about, once.
+func TestLogLinesNameTheMail(t *testing.T) {
+	var log bytes.Buffer
+	logger := slog.New(logctx.Handler(slog.NewTextHandler(&log, nil)))
+	e := newEngine(map[string][]step{"root": {{
+		matcher: ctxMatcher(func(ctx context.Context, m *container.Mail) { logger.InfoContext(ctx, "matcher") }),
+		mailet: ctxMailet(func(ctx context.Context, m *container.Mail) {
+			logger.InfoContext(ctx, "mailet")
+			logger.InfoContext(ctx, "again", "mail", m.Name)
+		}),
+		matcherName: "To=u", mailetName: "Null",
+	}}, "error": nil})
+	m := mail("u", "v")
+	m.Name = "original"
+	if err := e.Run(t.Context(), m, &container.Outbox{}); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	if len(lines) != 3 || !strings.HasSuffix(lines[0], `msg=matcher mail=original state=root matcher="To=u"`) ||
+		!strings.Contains(lines[1], "msg=mailet mail=original!") || !strings.HasSuffix(lines[1], "state=root mailet=Null") ||
+		strings.Count(lines[2], "mail=") != 1 {
+		t.Errorf("got %q", lines)
+	}
+}
+
+type ctxMatcher func(context.Context, *container.Mail)
+
+func (f ctxMatcher) Match(ctx context.Context, m *container.Mail) ([]container.Address, error) {
+	f(ctx, m)
+	return m.Recipients[:1], nil
+}
+
+type ctxMailet func(context.Context, *container.Mail)
+
+func (f ctxMailet) Service(ctx context.Context, m *container.Mail, _ *container.Outbox) error {
+	f(ctx, m)
+	return nil
 }
