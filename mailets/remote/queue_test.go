@@ -226,6 +226,9 @@ func TestShutdown(t *testing.T) {
 					t.Errorf("got state %s, delay %s, want the mail as it was", e.Mail.State, e.Delay)
 				}
 			}
+			if n := r.store.Released(); n != 30 {
+				t.Errorf("%d items were given back, want 30", n)
+			}
 			// The next process delivers.
 			hop.Clear()
 			r.run()

@@ -143,6 +143,8 @@ func TestTLS(t *testing.T) {
 		{name: "REQUIRETLS, host cannot", hop: hoptest.Options{StartTLS: true}, mail: requireTLS, trust: true, want: "true REQUIRETLS: the remote host does not support it"},
 		{name: "REQUIRETLS, bad certificate", hop: hoptest.Options{StartTLS: true, TLSExtensions: []string{"REQUIRETLS"}}, mail: requireTLS,
 			cfg: []cfg{func(c *Config) { c.TrustAll = true }}, want: "true REQUIRETLS: certificate of the remote host"},
+		{name: "REQUIRETLS, other name allowed", hop: hoptest.Options{StartTLS: true, TLSExtensions: []string{"REQUIRETLS"}, CertNames: []string{"other.test"}}, mail: requireTLS,
+			cfg: []cfg{func(c *Config) { c.VerifyIdentity = false }}, trust: true, want: "true REQUIRETLS: certificate of the remote host"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := testConfig()
