@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -22,14 +23,24 @@ type builder struct {
 	reg      *container.Registry
 	report   *conf.Report
 	out      *Pipeline
+	log      *slog.Logger
 	states   map[string]conf.Pos
+	current  string // state of the processor that is being made
+	runners  []runner
 	referred []reference
 
 	checkBccOn bool
 }
 
+// runner is a mailet with work of its own, and its processor.
+type runner struct {
+	container.Runner
+	in string
+}
+
 // reference is a processor that a mailet names.
 type reference struct {
+	in    string // processor of the mailet
 	state string
 	pos   conf.Pos
 	by    string
@@ -42,12 +53,15 @@ type reference struct {
 // references names them): root and error must exist, every processor that a
 // mailet names too, and transport should remove Bcc.
 func Build(c *conf.MailetContainer, reg *container.Registry, log *slog.Logger, r *conf.Report) *Pipeline {
-	b := &builder{reg: reg, report: r, states: map[string]conf.Pos{}, checkBccOn: c.CheckBcc,
+	b := &builder{reg: reg, report: r, log: log, states: map[string]conf.Pos{}, checkBccOn: c.CheckBcc,
 		out: &Pipeline{Engine: &Engine{processors: map[string]*processor{}, log: log}}}
 	for _, p := range c.Processors {
 		b.processor(p)
 	}
 	b.checkStates(c)
+	for _, r := range b.runners {
+		b.out.Runners = append(b.out.Runners, r.Runner)
+	}
 	return b.out
 }
 
@@ -57,10 +71,11 @@ func (b *builder) processor(c conf.Processor) {
 	}
 	if first, ok := b.states[c.State]; ok {
 		b.report.Warnf(c.Pos, "processor %q is also defined at %s; this one, the last, is used", c.State, first)
+		b.forget(c.State)
 	} else {
 		b.out.States = append(b.out.States, c.State)
 	}
-	b.states[c.State] = c.Pos
+	b.states[c.State], b.current = c.Pos, c.State
 	named := map[string]container.Matcher{}
 	for _, m := range c.Matchers {
 		b.matcher(m, c.State, named)
@@ -73,6 +88,12 @@ func (b *builder) processor(c conf.Processor) {
 	if c.State == "transport" && b.checkBccOn {
 		b.checkBcc(c)
 	}
+}
+
+// forget drops what was collected of a processor that another one replaces.
+func (b *builder) forget(state string) {
+	b.runners = slices.DeleteFunc(b.runners, func(r runner) bool { return r.in == state })
+	b.referred = slices.DeleteFunc(b.referred, func(r reference) bool { return r.in == state })
 }
 
 // matcher makes a matcher and its children, and enters named ones into named.
@@ -115,7 +136,7 @@ func (b *builder) children(m container.Matcher, d conf.MatcherDecl, state string
 }
 
 func (b *builder) newMatcher(d conf.MatcherDecl) container.Matcher {
-	m, err := b.reg.NewMatcher(d.Class, d.Condition)
+	m, err := guarded(b, d.Text, func() (container.Matcher, error) { return b.reg.NewMatcher(d.Class, d.Condition) })
 	if err != nil {
 		b.report.Errorf(d.Pos, "Can not load matcher %s: %v", d.Text, err)
 		return nil
@@ -138,7 +159,7 @@ func (b *builder) step(d conf.MailetDecl, named map[string]container.Matcher) st
 	s := step{matcherName: d.Match.Text, mailetName: d.Class}
 	s.matcher = b.matcher(d.Match, "", named)
 	p := d.Params(b.report)
-	mailet, err := b.reg.NewMailet(d.Class, p)
+	mailet, err := guarded(b, d.Class, func() (container.Mailet, error) { return b.reg.NewMailet(d.Class, p) })
 	if err != nil {
 		b.report.Errorf(d.Pos, "Can not load mailet %s: %v", d.Class, err)
 	} else {
@@ -152,15 +173,27 @@ func (b *builder) step(d conf.MailetDecl, named map[string]container.Matcher) st
 	return s
 }
 
+// guarded calls a factory. One that panics is a mistake in the class, and the
+// report says which element it was; the stack is in the log.
+func guarded[T any](b *builder, class string, make func() (T, error)) (v T, err error) {
+	defer func() {
+		if p := (*PanicError)(nil); errors.As(err, &p) {
+			b.log.Error("class failed to load", "class", class, "panic", p.Value, "stack", string(p.Stack))
+		}
+	}()
+	defer recovered(&err)
+	return make()
+}
+
 // collect notes what the server and the checks need to know of a mailet.
 func (b *builder) collect(d conf.MailetDecl, m container.Mailet) {
 	if run, ok := m.(container.Runner); ok {
-		b.out.Runners = append(b.out.Runners, run)
+		b.runners = append(b.runners, runner{run, b.current})
 	}
 	if ref, ok := m.(container.StateReferrer); ok {
 		for _, state := range ref.ReferredStates() {
 			if state != "" {
-				b.referred = append(b.referred, reference{state, d.Pos, d.Class})
+				b.referred = append(b.referred, reference{b.current, state, d.Pos, d.Class})
 			}
 		}
 	}
@@ -176,7 +209,7 @@ func (b *builder) reaction(d conf.MailetDecl, element, value string, words map[s
 	if a, ok := words[strings.ToLower(value)]; ok {
 		return reaction{action: a}
 	}
-	b.referred = append(b.referred, reference{value, d.Pos, "<" + element + ">"})
+	b.referred = append(b.referred, reference{b.current, value, d.Pos, "<" + element + ">"})
 	return reaction{state: value}
 }
 

@@ -33,6 +33,9 @@ func testRegistry(tr *trace) *container.Registry {
 		}
 		return rcpts(c), nil
 	})
+	r.Mailet("Panics", func(*conf.Params) container.Mailet { panic("ouch") })
+	r.Matcher("Panics", func(string) (container.Matcher, error) { panic("ouch") })
+	r.Mailet("Works", func(p *conf.Params) container.Mailet { return &worker{name: p.String("name", "")} })
 	r.Matcher("Or", func(string) (container.Matcher, error) { return &or{}, nil })
 	return r
 }
@@ -104,6 +107,8 @@ func TestBuildProblems(t *testing.T) {
 		{"undefined in onMailetException", `<processor state="root"><mailet class="Go"><onMailetException>nowhere</onMailetException></mailet></processor>`,
 			"undefined processors: [nowhere] (named by <onMailetException>)"},
 		{"special words in any case", `<processor state="root"><mailet class="Go"><onMailetException>Ignore</onMailetException><onMatchException>noMatch</onMatchException></mailet></processor>`, ""},
+		{"mailet that panics", `<processor state="root"><mailet class="Panics"/></processor>`, "3:25: error: Can not load mailet Panics: panic: ouch"},
+		{"matcher that panics", `<processor state="root"><mailet match="Panics=1" class="Go"/></processor>`, "3:25: error: Can not load matcher Panics=1: panic: ouch"},
 		{"inert", `<processor state="root"><mailet class="Inert"/></processor>`, "warning: Inert has no effect here: for a reason"},
 		{"same matcher name twice", `<processor state="root"><matcher name="x" match="All"/><matcher name="x" match="All"/></processor>`,
 			"error: CompositeMatcher with name x is already defined in processor root"},
@@ -141,5 +146,28 @@ func TestNamedAndCompositeMatchers(t *testing.T) {
 	}
 	if got, want := strings.Join(tr.lines, " "), "a:u,v b:u,v rest:w"; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// worker is a mailet with work of its own.
+type worker struct {
+	mailetFunc
+	name string
+}
+
+func (*worker) Run(context.Context) error { return nil }
+
+// When a processor is defined twice the last one counts: nothing of the first
+// runs, or two workers would empty one queue.
+func TestReplacedProcessorDoesNotRun(t *testing.T) {
+	p, _ := build(t, &trace{}, fmt.Sprintf(frame1, `<processor state="root"><mailet class="Works"><name>a</name></mailet><mailet class="Go"><to>nowhere</to></mailet></processor>
+<processor state="other"><mailet class="Works"><name>b</name></mailet></processor>
+<processor state="root"><mailet class="Works"><name>c</name></mailet></processor>`))
+	var names []string
+	for _, r := range p.Runners {
+		names = append(names, r.(*worker).name)
+	}
+	if got := strings.Join(names, " "); got != "b c" {
+		t.Errorf("runners %s, want b c", got)
 	}
 }
