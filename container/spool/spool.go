@@ -8,11 +8,12 @@
 //
 // A run that fails is tried again after a growing delay, five times; then the
 // mail goes to the error repository (James: JamesMailSpooler, which tries again
-// at once).
+// at once). A run whose result cannot be stored is one that failed.
 package spool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -41,15 +42,25 @@ type Spooler struct {
 	Log             *slog.Logger
 	// Backoff returns the delay before run number failures+1. Nil: 1 s, 5 s, 25 s…
 	Backoff func(failures int) time.Duration
+	// Pause is the time to wait when the store fails. 0: 5 s.
+	Pause time.Duration
 
 	slots    atomic.Int64 // places for items taken, from Reserve to commit
 	capacity int64
 	items    chan *repository.Item
 	wake     chan struct{}
 	consumes atomic.Bool
+	hungry   atomic.Bool    // there was more to lease than there was room for
+	asked    sync.WaitGroup // changes that the store has not answered
 
 	mu    sync.Mutex
-	stuck []*repository.Item // their result could not be stored
+	stuck []stuck
+}
+
+// stuck is an item whose result could not be stored.
+type stuck struct {
+	item *repository.Item
+	err  error
 }
 
 // Consuming reports whether the spooler is taking mails off the spool: for the
@@ -57,7 +68,8 @@ type Spooler struct {
 func (s *Spooler) Consuming() bool { return s.consumes.Load() }
 
 // Run processes mails until ctx is done. Then it takes no more, lets each worker
-// finish the mail in its hands, gives back the others and returns.
+// finish the mail in its hands, waits for the store to answer, gives back the
+// other mails and returns.
 func (s *Spooler) Run(ctx context.Context) error {
 	if s.Threads == 0 {
 		s.Log.Warn("spooler is deactivated: <threads> is 0, mails only accumulate")
@@ -66,6 +78,9 @@ func (s *Spooler) Run(ctx context.Context) error {
 	}
 	if s.Backoff == nil {
 		s.Backoff = defaultBackoff
+	}
+	if s.Pause == 0 {
+		s.Pause = 5 * time.Second
 	}
 	s.capacity = max(int64(4*s.Threads), 64)
 	s.items = make(chan *repository.Item, s.capacity)
@@ -82,15 +97,17 @@ func (s *Spooler) Run(ctx context.Context) error {
 	<-ctx.Done()
 	s.Queues.Consume(container.SpoolQueue, nil)
 	wg.Wait()
+	s.asked.Wait()
 	return s.drain()
 }
 
 // drain gives back what no worker took. What cannot be given back is ready again
 // when the server starts the next time.
 func (s *Spooler) drain() error {
-	s.mu.Lock()
-	left := s.stuck
-	s.mu.Unlock()
+	var left []*repository.Item
+	for _, st := range s.takeStuck() {
+		left = append(left, st.item)
+	}
 	for len(s.items) > 0 {
 		left = append(left, <-s.items)
 	}
@@ -154,7 +171,7 @@ func (s *Spooler) refill(ctx context.Context) {
 		}
 		if err != nil {
 			s.Log.ErrorContext(ctx, "cannot take mails off the spool", "err", err)
-			wait = 5 * time.Second
+			wait = s.Pause
 		}
 		timer.Reset(wait)
 	}
@@ -167,8 +184,10 @@ const idle = time.Minute
 func (s *Spooler) lease(ctx context.Context) (time.Duration, error) {
 	free := s.claim()
 	if free == 0 {
-		return idle, nil // the end of a mail wakes us
+		s.hungry.Store(true)
+		return s.whenRoom(0), nil
 	}
+	s.hungry.Store(false)
 	l, err := s.Queues.Lease(context.WithoutCancel(ctx), repository.LeaseRequest{Queue: container.SpoolQueue, Limit: int(free)})
 	s.slots.Add(int64(len(l.Items)) - free)
 	for _, it := range l.Items {
@@ -178,12 +197,26 @@ func (s *Spooler) lease(ctx context.Context) (time.Duration, error) {
 	case err != nil:
 		return 0, err
 	case l.More:
-		return idle, nil
+		s.hungry.Store(true)
+		if len(l.Items) == 0 {
+			return s.whenRoom(time.Second), nil
+		}
+		return s.whenRoom(0), nil
 	case !l.Next.IsZero():
 		return min(max(time.Until(l.Next), 0), idle), nil
 	default:
 		return idle, nil
 	}
+}
+
+// whenRoom is how long to sleep while there is more to lease: until the end of
+// mails makes room and wakes the spooler, or for a time when there is room
+// already and nobody will.
+func (s *Spooler) whenRoom(soon time.Duration) time.Duration {
+	if s.slots.Load() > s.capacity/2 {
+		return idle
+	}
+	return soon
 }
 
 // claim takes all free slots.
@@ -225,44 +258,61 @@ func (s *Spooler) one(ctx context.Context, it *repository.Item) {
 	} else {
 		forgetFailures(out.Entries())
 	}
+	s.asked.Add(1)
 	s.Queues.CommitAsync(repository.Change{Done: it, Entries: out.Entries()}, func(err error) {
-		if err != nil {
-			s.Log.Error("cannot store what came of a mail; it will be processed again", "mail", it.Mail.Name, "err", err)
-			s.mu.Lock()
-			s.stuck = append(s.stuck, it)
-			s.mu.Unlock()
-			s.Wake()
-			return
-		}
-		s.release()
+		defer s.asked.Done()
+		s.answered(ctx, it, err)
 	})
+}
+
+// answered notes what the store said to the result of it. It is called by the
+// store's writer and must not call the store.
+func (s *Spooler) answered(ctx context.Context, it *repository.Item, err error) {
+	switch {
+	case err == nil:
+	case errors.Is(err, repository.ErrNotLeased), errors.Is(err, repository.ErrClosed):
+		// Somebody else has the mail now, or will have it at the next start.
+		s.Log.ErrorContext(ctx, "what came of a mail is dropped: it is not in our hands any more", "mail", it.Mail.Name, "err", err)
+	default:
+		s.mu.Lock()
+		s.stuck = append(s.stuck, stuck{it, err})
+		s.mu.Unlock()
+		s.Wake()
+		return
+	}
+	s.release()
 }
 
 // release frees the slot of an item and looks for more when many are free.
 func (s *Spooler) release() {
-	if s.slots.Add(-1) == s.capacity/2 {
+	if s.slots.Add(-1) <= s.capacity/2 && s.hungry.CompareAndSwap(true, false) {
 		s.Wake()
 	}
 }
 
-// unstick gives back the items whose result could not be stored, a disk that was
-// full for example, as soon as the store takes them.
-func (s *Spooler) unstick(ctx context.Context) error {
+func (s *Spooler) takeStuck() []stuck {
 	s.mu.Lock()
-	stuck := s.stuck
+	defer s.mu.Unlock()
+	list := s.stuck
 	s.stuck = nil
-	s.mu.Unlock()
-	if len(stuck) == 0 {
-		return nil
-	}
-	err := s.Queues.Release(context.WithoutCancel(ctx), stuck)
-	if err != nil {
-		s.mu.Lock()
-		s.stuck = append(s.stuck, stuck...)
-		s.mu.Unlock()
-		return err
-	}
-	for range stuck {
+	return list
+}
+
+// unstick deals with the items whose result could not be stored, as runs that
+// failed: the mail is as it was, and waits for its next try in the queue. While
+// the store takes nothing at all, on a full disk for example, they stay in hand.
+func (s *Spooler) unstick(ctx context.Context) error {
+	list := s.takeStuck()
+	for i, st := range list {
+		ctx := logctx.With(context.WithoutCancel(ctx), slog.String("id", st.item.Mail.ID))
+		out := s.failed(ctx, st.item.Mail, fmt.Errorf("store what came of the mail: %w", st.err))
+		err := s.Queues.Commit(ctx, repository.Change{Done: st.item, Entries: out.Entries()})
+		if err != nil && !errors.Is(err, repository.ErrNotLeased) {
+			s.mu.Lock()
+			s.stuck = append(list[i:], s.stuck...)
+			s.mu.Unlock()
+			return err
+		}
 		s.release()
 	}
 	return nil
