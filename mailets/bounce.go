@@ -3,12 +3,9 @@ package mailets
 import (
 	"context"
 	"fmt"
-	"strings"
-	"time"
 
 	"github.com/mailetd/mailetd/conf"
 	"github.com/mailetd/mailetd/container"
-	"github.com/mailetd/mailetd/container/mime"
 )
 
 // Bounce tells the sender in words, with the mail attached, that something went
@@ -49,92 +46,21 @@ import (
 // the time of the notice; there is no Reply-To; a wrong address is refused at
 // start; the attributes of the mail are not copied except the record against
 // loops; the default text is another; no line says how many lines the mail has.
-type Bounce struct {
-	redirected
-	hostname    string
-	from        container.Address
-	fromSender  bool
-	prefix      string
-	passThrough bool
-	now         func() time.Time
-}
-
-const bounceText = "Your message could not be delivered because of an error in this mail server."
+type Bounce struct{ notifier }
 
 func newBounce(s Services) container.MailetFactory {
-	return func(p *conf.Params) container.Mailet {
-		p.Strict()
-		b := &Bounce{hostname: s.Hostname, from: s.Postmaster, now: time.Now, prefix: p.String("prefix", "Re:"), passThrough: p.Bool("passThrough", true)}
-		b.redirected = readRedirected(p, "none", "message")
-		b.text = p.String("message", bounceText)
-		b.text = p.String("notice", b.text)
-		p.Bool("fakeDomainCheck", false)
-		p.Bool("debug", false)
-		name, v := "sender", p.String("sender", "postmaster")
-		if other := p.String("sendingAddress", ""); other != "" && !p.Has("sender") {
-			name, v = "sendingAddress", other
-		}
-		switch strings.ToLower(v) {
-		case "postmaster", "unaltered":
-		case "sender":
-			b.fromSender = true
-		default:
-			a, err := container.ParseAddress(v)
-			if err != nil {
-				p.Fail(name, err)
-			}
-			b.from = a
-		}
-		return b
-	}
+	return func(p *conf.Params) container.Mailet { return &Bounce{readNotifier(s, p, bounceText)} }
 }
 
 // Service sends the notice.
 func (b *Bounce) Service(_ context.Context, m *container.Mail, out *container.Outbox) error {
 	if reportable(m) {
-		if err := b.bounce(m, out); err != nil {
+		if err := b.notify(m, out, m.Sender, m.Sender.Path(), "auto-replied"); err != nil {
 			return fmt.Errorf("bounce: %w", err)
 		}
 	}
 	if !b.passThrough {
 		m.State = container.StateGhost
 	}
-	return nil
-}
-
-func (b *Bounce) bounce(m *container.Mail, out *container.Outbox) error {
-	from := b.from
-	if b.fromSender {
-		from = m.Sender
-	}
-	old := m.Message.Header()
-	subject, _ := mime.Text(old, "Subject")
-	id, hasID := mime.Get(old, "Message-ID")
-	h := headFields{
-		{"Date", mime.FormatDate(b.now())},
-		{"From", from.Path()},
-		{"To", m.Sender.Path()},
-		{"Subject", strings.TrimSpace(b.prefix + " " + subject)},
-		{"Message-ID", mime.MessageID(b.hostname)},
-		{"Auto-Submitted", "auto-replied"}, // RFC 3834 §5
-	}
-	if hasID {
-		h = append(h, headField{"In-Reply-To", id})
-	}
-	msg, err := b.message(m, h, noticeText(m, b.text))
-	if err != nil {
-		return err
-	}
-	name, err := m.DeriveName()
-	if err != nil {
-		return err
-	}
-	n := container.NewMail(container.Address{}, []container.Address{m.Sender}, msg)
-	n.Name = name
-	if b.hostname != "" {
-		n.RemoteHost = b.hostname
-	}
-	keepForRedirect(m, n)
-	out.Send(n)
 	return nil
 }

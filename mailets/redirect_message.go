@@ -56,9 +56,8 @@ func (h headFields) bytes() []byte {
 }
 
 // message returns the new message under the header h: the mail itself with h
-// instead of its own fields of these names (inline unaltered), or a
-// multipart/mixed of text, attachment and error message. The body of the mail
-// is referred to, not copied.
+// instead of its own fields of these names (inline unaltered), or what compose
+// makes. The body of the mail is referred to, not copied.
 func (r redirected) message(m *container.Mail, h headFields, text string) (container.Message, error) {
 	if r.inline == "unaltered" {
 		old := m.Message.Header()
@@ -67,6 +66,12 @@ func (r redirected) message(m *container.Mail, h headFields, text string) (conta
 		}
 		return container.NewMessage(mime.AddRaw(old, h.bytes()), m.Message.Body()), nil
 	}
+	return r.compose(m, h.bytes(), text)
+}
+
+// compose returns a multipart/mixed of text, attachment and error message below
+// the header fields head, which the caller gives away.
+func (r redirected) compose(m *container.Mail, head []byte, text string) (container.Message, error) {
 	heads := string(m.Message.Header())
 	var b joinedBody
 	outer, inner := "=_"+rand.Text(), "=_"+rand.Text()
@@ -84,7 +89,6 @@ func (r redirected) message(m *container.Mail, h headFields, text string) (conta
 		b.text(encodedText(m.ErrorMessage))
 	}
 	b.text("\r\n--" + outer + "--\r\n")
-	head := h.bytes()
 	head = append(head, "MIME-Version: 1.0\r\nContent-Type: multipart/mixed;\r\n\tboundary=\""+outer+"\"\r\n"...)
 	if eightBit {
 		head = append(head, "Content-Transfer-Encoding: 8bit\r\n"...)
