@@ -21,6 +21,7 @@ import (
 	"github.com/mailetd/mailetd/container"
 	"github.com/mailetd/mailetd/container/dns"
 	"github.com/mailetd/mailetd/container/local"
+	"github.com/mailetd/mailetd/container/logctx"
 	"github.com/mailetd/mailetd/container/metrics"
 	"github.com/mailetd/mailetd/repository"
 	"github.com/mailetd/mailetd/smtphooks"
@@ -212,7 +213,7 @@ func build(t testing.TB, xml string, reg *smtphooks.Registry, o Options) (*harne
 	}
 	h.Server = New(conf.SMTPServers(conf.ParseXML("smtpserver.xml", []byte(xml), r), r), reg, smtphooks.Services{
 		DefaultDomain: "here.test", Hostname: "mx.here.test", Local: fakeLocal{}, DNS: fakeDNS{}, Queue: h.queue,
-		Metrics: metrics.New(), Log: slog.New(slog.NewTextHandler(h.log, nil)),
+		Metrics: metrics.New(), Log: slog.New(logctx.Handler(slog.NewTextHandler(h.log, nil))),
 	}, o, r)
 	return h, r
 }

@@ -92,15 +92,15 @@ func (c *conn) deliver(ctx context.Context, d *dataReader) {
 	if tx.UTF8 {
 		m.Set(container.AttrSMTPUTF8, true)
 	}
-	name := m.Name
-	ctx = logctx.With(ctx, slog.String("mail", name))
+	size := slog.Int64("size", m.Message.Size()) // m may belong to the queue afterwards
+	ctx = logctx.With(ctx, slog.String("mail", m.Name))
 	decision := c.e.chain.Message(ctx, c.s, m)
 	switch {
 	case decision.Refuses():
 		c.decide(decision)
 		c.e.server.count("mails_refused")
 		code, _, text := decision.Reply()
-		c.e.log().InfoContext(ctx, "mail refused", c.about(slog.Int64("size", d.size), slog.Int("code", code), slog.String("reply", text))...)
+		c.e.log().InfoContext(ctx, "mail refused", c.about(size, slog.Int("code", code), slog.String("reply", text))...)
 	case decision.Action != smtphooks.OK:
 		// Nobody took the mail: it must not be acknowledged.
 		c.e.log().ErrorContext(ctx, "no handler took the mail", c.about()...)
@@ -108,7 +108,7 @@ func (c *conn) deliver(ctx context.Context, d *dataReader) {
 	default:
 		c.decide(decision)
 		c.e.server.count("mails_accepted")
-		c.e.log().InfoContext(ctx, "mail accepted", c.about(slog.Int64("size", d.size))...)
+		c.e.log().InfoContext(ctx, "mail accepted", c.about(size)...)
 	}
 }
 
