@@ -138,20 +138,26 @@ func (s *Store) CreateQueue(ctx context.Context, name string) error {
 }
 
 // Consume registers c as the consumer of a queue in this process, nil for none.
-// When it returns, the one before is not called any more. It must not be called
-// from a Consumer.
+// When it returns, the one before is not called any more; that holds also while
+// nothing can be committed. It must not be called from a Consumer.
 func (s *Store) Consume(queue string, c repository.Consumer) {
-	// The store may be closed, and then nobody is called any more anyway.
-	_ = s.do(context.Background(), func(w *writer) error {
-		q := w.known[queue]
+	register := &operation{result: make(chan error, 1), fn: func(*writer) error { return nil }}
+	register.always = func() {
+		q := s.w.known[queue]
 		if q == nil {
 			q = newQueueState(queue)
-			w.known[queue] = q
+			s.w.known[queue] = q
 		}
-		w.after = append(w.after, func() { q.consumer, q.grouped = c, false })
+		q.consumer, q.grouped = c, false
 		if c != nil {
-			w.wakes[queue] = true
+			s.w.wakes[queue] = true
 		}
-		return nil
-	})
+	}
+	if s.send(context.Background(), register) != nil {
+		return // the store is closed: nobody is called any more anyway
+	}
+	<-register.result
+	// The items that this group hands over reach their consumer behind the
+	// answers; those of the next group do not reach the one before any more.
+	_ = s.do(context.Background(), func(*writer) error { return nil })
 }

@@ -25,6 +25,7 @@ type operation struct {
 	fn     func(*writer) error
 	result chan error  // gets the result, when not nil
 	done   func(error) // is told the result, when not nil
+	always func()      // is called behind the transaction, whatever becomes of it
 	err    error
 }
 
@@ -235,6 +236,11 @@ func (w *writer) undoFrom(n int) {
 func (w *writer) settle(group []*operation) {
 	for _, f := range w.after {
 		f()
+	}
+	for _, op := range group {
+		if op.always != nil {
+			op.always()
+		}
 	}
 	w.s.stats.commit(w, len(group))
 	for _, op := range group {
