@@ -42,7 +42,8 @@ import (
 //
 // Differs from James: DSN parameters go along to targets in other domains and
 // to the error processor; the mail for the error processor keeps its attributes
-// and has the text of the error, also as the outcome of each recipient; ORCPT is
+// and has the text of the error, also as the outcome of each recipient, and a name
+// of its own, so that it is not lost where both are stored by name; ORCPT is
 // added where it was missing; NOTIFY loses SUCCESS when an address becomes
 // several; a forward with a rewritten sender takes no DSN parameters along, and
 // is reported as delivered when that was asked for; a null sender stays null
@@ -241,7 +242,11 @@ func (t *RecipientRewriteTable) apply(m *container.Mail, out *container.Outbox, 
 		}
 	}
 	if len(failed) > 0 {
-		sent = append(sent, t.errorMail(m, failed, params))
+		c, err := t.errorMail(m, failed, params)
+		if err != nil {
+			return nil, nil, err
+		}
+		sent = append(sent, c)
 	}
 	return next, sent, t.tell(m, out, dsn.Expanded, t.text(dsn.Expanded), expanded)
 }
@@ -269,9 +274,13 @@ func success(m *container.Mail, rcpt container.Address, action string) told {
 	return r
 }
 
-// errorMail is one mail for all recipients that failed, under the same name.
-func (t *RecipientRewriteTable) errorMail(m *container.Mail, failed []rewriting, params *dsnParams) *container.Mail {
-	c := m.Clone()
+// errorMail is one mail for all recipients that failed, under a derived name: in
+// an error repository it must not meet the mail it was made of.
+func (t *RecipientRewriteTable) errorMail(m *container.Mail, failed []rewriting, params *dsnParams) (*container.Mail, error) {
+	c, err := m.Duplicate()
+	if err != nil {
+		return nil, err
+	}
 	c.State, c.Recipients = t.errorProcessor, nil
 	var texts []string
 	for _, r := range failed {
@@ -289,7 +298,7 @@ func (t *RecipientRewriteTable) errorMail(m *container.Mail, failed []rewriting,
 		c.ErrorMessage = strings.Join(texts, "\n")
 	}
 	params.write(c, c.Recipients)
-	return c
+	return c, nil
 }
 
 // mayForward: automatic replies are not forwarded unless configured.

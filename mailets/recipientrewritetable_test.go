@@ -195,7 +195,8 @@ func TestSeveralErrors(t *testing.T) {
 		t.Fatalf("%d mails, want 1", out.Len())
 	}
 	c := out.Entries()[0].Mail
-	if want := "<e@a.test>: 550 5.7.1 no\n<f@a.test>: gone"; c.ErrorMessage != want || c.Name != m.Name {
+	if want := "<e@a.test>: 550 5.7.1 no\n<f@a.test>: gone"; c.ErrorMessage != want || c.Name == m.Name || !strings.HasPrefix(c.Name, m.Name+"!") {
+		// Under the same name the one would replace the other in an error repository.
 		t.Errorf("got %q", c.ErrorMessage)
 	}
 	if o, _ := c.Outcome(container.MustAddress("f@a.test")); o.Enhanced != "5.1.0" || o.Text != "gone" {
