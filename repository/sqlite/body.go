@@ -233,10 +233,19 @@ func (s *Store) freshBody(path string, size int64) *fileBody {
 // Size returns the number of octets.
 func (b *fileBody) Size() int64 { return b.size }
 
-// Open opens the file.
+// Open opens the file. A file that is not whole is an error: nobody must send
+// half of a mail.
 func (b *fileBody) Open() (io.ReadCloser, error) {
 	f, err := os.Open(b.path)
 	if err != nil {
+		return nil, fmt.Errorf("open message body: %w", err)
+	}
+	info, err := f.Stat()
+	if err == nil && info.Size() != b.size {
+		err = fmt.Errorf("%s has %d octets, want %d", b.path, info.Size(), b.size)
+	}
+	if err != nil {
+		f.Close()
 		return nil, fmt.Errorf("open message body: %w", err)
 	}
 	return &fileReader{File: f, body: b}, nil
@@ -264,6 +273,9 @@ func (b *dbBody) Open() (io.ReadCloser, error) {
 	err := b.store.readBody.QueryRowContext(context.Background(), b.row).Scan(&data)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = repository.ErrNotFound
+	}
+	if err == nil && int64(len(data)) != b.size {
+		err = fmt.Errorf("it has %d octets, want %d", len(data), b.size)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read message body %d: %w", b.row, err)

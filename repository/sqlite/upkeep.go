@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -168,6 +169,7 @@ func (s *Store) Check(ctx context.Context) ([]string, error) {
 		`SELECT 'message ' || id || ' has no base' FROM message AS m WHERE base IS NOT NULL
 			AND NOT EXISTS (SELECT 1 FROM message AS b WHERE b.id = m.base AND b.base IS NULL AND b.size = m.size)`,
 		`SELECT 'message ' || id || ' has not exactly one body' FROM message WHERE (base IS NOT NULL) + (data IS NOT NULL) + (path IS NOT NULL) <> 1`,
+		`SELECT 'message ' || id || ' has ' || LENGTH(data) || ' octets of ' || size FROM message WHERE LENGTH(data) <> size`,
 		`SELECT 'body file ' || path || ' is used by ' || COUNT(*) || ' messages' FROM message WHERE path IS NOT NULL GROUP BY path HAVING COUNT(*) > 1`,
 		`SELECT 'database: ' || integrity_check FROM pragma_integrity_check WHERE integrity_check <> 'ok'`,
 	}
@@ -184,15 +186,20 @@ func (s *Store) Check(ctx context.Context) ([]string, error) {
 }
 
 func (s *Store) checkFiles(ctx context.Context) (out []string, err error) {
-	names, err := s.texts(ctx, "SELECT path FROM message WHERE path IS NOT NULL")
+	rows, err := s.texts(ctx, "SELECT path || ' ' || size FROM message WHERE path IS NOT NULL")
 	if err != nil {
 		return nil, fmt.Errorf("check store: %w", err)
 	}
 	used := map[string]bool{}
-	for _, name := range names {
+	for _, row := range rows {
+		name, size, _ := strings.Cut(row, " ")
 		used[name] = true
-		if _, err := os.Stat(filepath.Join(s.bodies, name)); err != nil {
+		info, err := os.Stat(filepath.Join(s.bodies, name))
+		switch {
+		case err != nil:
 			out = append(out, fmt.Sprintf("body file %s: %v", name, err))
+		case strconv.FormatInt(info.Size(), 10) != size:
+			out = append(out, fmt.Sprintf("body file %s has %d octets of %s", name, info.Size(), size))
 		}
 	}
 	entries, err := os.ReadDir(s.bodies)
