@@ -174,11 +174,12 @@ func (w *writer) insertContent(row int64, e *entry) error {
 		_, err := w.write(stInsertMessage, row, header(msg), nil, int64(len(data)), data, nil)
 		return err
 	case *fileBody:
+		// Other changes of the group may have the same body: two rows of one file
+		// would take it away from each other.
+		t.row.Store(row)
+		w.undo = append(w.undo, func() { t.row.Store(0) })
 		name := filepath.Base(t.path)
-		w.after = append(w.after, func() {
-			t.row.Store(row)
-			w.s.fresh.remove(name)
-		})
+		w.after = append(w.after, func() { w.s.fresh.remove(name) })
 		_, err := w.write(stInsertMessage, row, header(msg), nil, t.size, nil, name)
 		return err
 	}
