@@ -11,11 +11,19 @@ import (
 
 type key struct{}
 
-// node is what one call of With or WithSource added to a context.
+// node is a context, and what With or WithSource added to it.
 type node struct {
-	parent *node
+	context.Context
 	attrs  []slog.Attr
 	source Source
+}
+
+// Value implements context.Context.
+func (n *node) Value(k any) any {
+	if _, ok := k.(key); ok {
+		return n
+	}
+	return n.Context.Value(k)
 }
 
 // Source says its attributes when a line is written, and not before: for
@@ -25,12 +33,12 @@ type Source interface{ LogAttrs() []slog.Attr }
 // With returns a context whose log lines carry attrs too. An attribute takes the
 // place of one with the same key that the context has.
 func With(ctx context.Context, attrs ...slog.Attr) context.Context {
-	return context.WithValue(ctx, key{}, &node{parent: of(ctx), attrs: attrs})
+	return &node{Context: ctx, attrs: attrs}
 }
 
 // WithSource is With for the attributes that s names when a line is written.
 func WithSource(ctx context.Context, s Source) context.Context {
-	return context.WithValue(ctx, key{}, &node{parent: of(ctx), source: s})
+	return &node{Context: ctx, source: s}
 }
 
 func of(ctx context.Context) *node {
@@ -43,7 +51,7 @@ func (n *node) collect(out []slog.Attr) []slog.Attr {
 	if n == nil {
 		return out
 	}
-	out = n.parent.collect(out)
+	out = of(n.Context).collect(out)
 	own := n.attrs
 	if n.source != nil {
 		own = n.source.LogAttrs()
