@@ -58,7 +58,8 @@ type writer struct {
 	accepts  []accept
 	wakes    map[string]bool
 	unlinks  []string
-	failing  bool // the last commit failed
+	wrote    bool // the current transaction has something to commit
+	failing  bool // the last commit of something failed
 	groups   int
 	warned   time.Time
 	sweep    chan string
@@ -173,6 +174,7 @@ func (w *writer) process(group []*operation) {
 // attempt applies the operations and commits. When that fails it returns the
 // index of the operation to blame, -1 when it is none of them.
 func (w *writer) attempt(group []*operation) (bad int, err error) {
+	w.wrote = false
 	if _, err := w.st[stBegin].exec(); err != nil {
 		return -1, err
 	}
@@ -197,7 +199,9 @@ func (w *writer) attempt(group []*operation) (bad int, err error) {
 	if _, err := w.st[stCommit].exec(); err != nil {
 		return -1, err
 	}
-	w.failing = false
+	if w.wrote {
+		w.failing = false
+	}
 	return 0, nil
 }
 
@@ -211,7 +215,9 @@ func (w *writer) apply(op *operation) error {
 // write runs a statement that changes something.
 func (w *writer) write(i int, args ...value) (int64, error) {
 	w.dirty = true
-	return w.st[i].exec(args...)
+	n, err := w.st[i].exec(args...)
+	w.wrote = w.wrote || n > 0
+	return n, err
 }
 
 func (w *writer) rollback() {
