@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/mailetd/mailetd/repository"
@@ -38,6 +39,7 @@ func (s *Store) Lease(ctx context.Context, r repository.LeaseRequest) (repositor
 	if r.Limit <= 0 {
 		return out, nil
 	}
+	s.buryAgain(ctx)
 	work := &leaseWork{LeaseRequest: r, cursor: r.After}
 	for !work.over {
 		// An attempt that is not committed must leave no trace in work.
@@ -60,14 +62,41 @@ func (s *Store) Lease(ctx context.Context, r repository.LeaseRequest) (repositor
 		item := work.leases[i].item
 		if err := s.fillItem(item, row); err != nil {
 			s.log.Error("unreadable item set aside as dead", "queue", r.Queue, "item", item.ID, "err", err)
-			if err := s.Bury(context.WithoutCancel(ctx), item, err.Error()); err != nil {
-				s.log.Error("set item aside", "queue", r.Queue, "item", item.ID, "err", err)
-			}
+			s.buryUnreadable(context.WithoutCancel(ctx), unburied{item, err.Error()})
 			continue
 		}
 		out.Items = append(out.Items, item)
 	}
 	return out, nil
+}
+
+// unburied is an unreadable item that could not be set aside, because the disk
+// was full for example.
+type unburied struct {
+	item   *repository.Item
+	reason string
+}
+
+func (s *Store) buryUnreadable(ctx context.Context, u unburied) {
+	err := s.Bury(ctx, u.item, u.reason)
+	if err == nil || errors.Is(err, repository.ErrNotLeased) || errors.Is(err, repository.ErrClosed) {
+		return
+	}
+	s.log.Error("set item aside; the next lease tries again", "queue", u.item.Queue, "item", u.item.ID, "err", err)
+	s.unburiedMu.Lock()
+	defer s.unburiedMu.Unlock()
+	s.unburied = append(s.unburied, u)
+}
+
+// buryAgain sets aside what could not be before: nobody else holds it.
+func (s *Store) buryAgain(ctx context.Context) {
+	s.unburiedMu.Lock()
+	list := s.unburied
+	s.unburied = nil
+	s.unburiedMu.Unlock()
+	for _, u := range list {
+		s.buryUnreadable(context.WithoutCancel(ctx), u)
+	}
 }
 
 // fillItem reads the mail of an item from its row.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -54,6 +55,9 @@ type Store struct {
 	sending sync.RWMutex // held for reading while something is put into ops
 	closed  bool
 	stats   counters
+
+	unburiedMu sync.Mutex
+	unburied   []unburied
 
 	closing  sync.Once
 	closeErr error
@@ -117,6 +121,10 @@ func open(dir string, opts Options) (_ *Store, err error) {
 // openDatabase opens the connection that writes and brings the schema up to
 // date.
 func openDatabase(path string) (_ *conn, err error) {
+	// SQLite would let others read it, if the folder does.
+	if err := createPrivate(path); err != nil {
+		return nil, err
+	}
 	c, err := openConn(path)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
@@ -146,6 +154,19 @@ func openDatabase(path string) (_ *conn, err error) {
 		return nil, fmt.Errorf("journal mode is %q and synchronous %d, want wal and 2: the data folder needs a local file system", mode, level)
 	}
 	return c, migrate(c, migrations)
+}
+
+// createPrivate makes an empty file for the database, which its owner alone can
+// read, unless there is a file. SQLite gives the mode to the log as well.
+func createPrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // start makes everything that lives as long as the store does.

@@ -1,0 +1,156 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/mailetd/mailetd/container"
+	"github.com/mailetd/mailetd/repository"
+)
+
+// TestCancelledAndRefused: an item that was taken from its holder to be removed,
+// and whose removal is not committed, is in its queue again.
+func TestCancelledAndRefused(t *testing.T) {
+	s := openTest(t, t.TempDir())
+	put(t, s, "q", testMail("m", nil))
+	it := leaseAll(t, s, "q")[0]
+	refuseCommits(s, true)
+	err := s.do(context.Background(), func(w *writer) error { _, err := w.removeItem("q", it.ID, w.clock()); return err })
+	if err == nil {
+		t.Fatal("the commit did not fail")
+	}
+	if it.Start() {
+		t.Fatal("the holder can start on an item that was cancelled")
+	}
+	if err := s.Commit(context.Background(), repository.Change{}); err == nil {
+		t.Fatal("the commit did not fail")
+	}
+	refuseCommits(s, false)
+	items := leaseAll(t, s, "q")
+	if itemNames(items) != "m" {
+		t.Fatalf("got items %q, want m", itemNames(items))
+	}
+	if n, err := s.RemoveFromQueue(context.Background(), "q", repository.QueueFilter{}, nil); n != 1 || err != nil {
+		t.Errorf("removed %d, %v", n, err)
+	}
+	wantEmpty(t, s)
+	if st := s.Stats(); st.Leased != 0 || st.Memory != 0 {
+		t.Errorf("got %+v with nothing in the store", st)
+	}
+}
+
+// TestCancelledTwice: the same when the removal is applied again behind an
+// operation that spoiled its group.
+func TestCancelledTwice(t *testing.T) {
+	s := openTest(t, t.TempDir())
+	put(t, s, "q", testMail("m", nil))
+	it := leaseAll(t, s, "q")[0]
+	release := hold(t, s)
+	removed := make(chan int64, 1)
+	go func() {
+		var n int64
+		err := s.do(context.Background(), func(w *writer) error {
+			n = 0
+			ok, err := w.removeItem("q", it.ID, w.clock())
+			if ok {
+				n++
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		removed <- n
+	}()
+	waitFor(t, "the removal to be handed in", func() bool { return len(s.ops) == 1 })
+	for range 2 {
+		must(t, s.send(context.Background(), &operation{fn: func(w *writer) error {
+			_, err := w.write(stInsertQueue, "spoiled")
+			return errors.Join(errors.New("boom"), err)
+		}}))
+	}
+	release()
+	if n := <-removed; n != 1 {
+		t.Errorf("removed %d, want 1", n)
+	}
+	wantEmpty(t, s)
+	must(t, s.do(context.Background(), func(*writer) error { return nil }))
+	if st := s.Stats(); st.Leased != 0 {
+		t.Errorf("got %+v with nothing in the store", st)
+	}
+}
+
+// TestPingWrites: while commits fail the store is ill, also when there is
+// something between that needs no write.
+func TestPingWrites(t *testing.T) {
+	s := openTest(t, t.TempDir())
+	put(t, s, "spool", testMail("m", nil))
+	unlimited := fileLimit(t, 0)
+	err := s.Commit(context.Background(), repository.Change{Entries: []container.Entry{{Mail: testMail("n", nil), Queue: "spool"}}})
+	if err == nil {
+		t.Fatal("the commit did not fail")
+	}
+	for range 2 {
+		if err := s.Ping(context.Background()); err == nil {
+			t.Error("the store says that it is well")
+		}
+		if l, err := s.Lease(context.Background(), repository.LeaseRequest{Queue: "other", Limit: 1}); err != nil || len(l.Items) != 0 {
+			t.Errorf("lease of nothing: %v", err)
+		}
+	}
+	unlimited()
+	must(t, s.Ping(context.Background()))
+	must(t, s.Ping(context.Background()))
+}
+
+// TestBuryFails: an unreadable item that could not be set aside is set aside
+// later; it does not stay leased.
+func TestBuryFails(t *testing.T) {
+	s := openTest(t, t.TempDir())
+	put(t, s, "q", testMail("bad", nil))
+	must(t, s.do(context.Background(), func(w *writer) error {
+		return w.c.exec(`UPDATE queue_item SET attributes = '{';
+			CREATE TRIGGER full BEFORE UPDATE OF dead_reason ON queue_item BEGIN SELECT RAISE(ABORT, 'full'); END`)
+	}))
+	leaseAll(t, s, "q")
+	must(t, s.do(context.Background(), func(w *writer) error { return w.c.exec("DROP TRIGGER full") }))
+	leaseAll(t, s, "q")
+	dead, err := s.Dead(context.Background())
+	must(t, err)
+	if dead["q"] != 1 || s.Stats().Leased != 0 {
+		t.Errorf("got dead items %v, %d leased; want one, none", dead, s.Stats().Leased)
+	}
+}
+
+// TestPrivate: whatever the folder allows, others must not read mails and
+// password hashes.
+func TestPrivate(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.Chmod(dir, 0o755))
+	s := openTest(t, dir)
+	put(t, s, "q", testMail("m", largeBody(t, s, 200_000)))
+	must(t, filepath.Walk(dir, func(path string, info os.FileInfo, err error) error {
+		if err == nil && path != dir && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %v", path, info.Mode())
+		}
+		return err
+	}))
+}
+
+// fileLimit lets this process write no file beyond a size, which fails as it
+// does on a full disk, until the function it returns is called.
+func fileLimit(t *testing.T, octets uint64) (unlimited func()) {
+	t.Helper()
+	signal.Ignore(syscall.SIGXFSZ)
+	var before syscall.Rlimit
+	must(t, syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before))
+	must(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: octets, Max: before.Max}))
+	reset := func() { must(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before)) }
+	t.Cleanup(reset)
+	return reset
+}
