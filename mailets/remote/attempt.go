@@ -164,12 +164,13 @@ func (a *attempt) leftOver() {
 
 // note records the outcome of one recipient. While other hosts may be tried, a
 // reply that one host gave is not replaced by the news that another could not be
-// reached, and what one host put off is not given up because another did.
+// reached, and what one host put off is not given up because another did. Nor is
+// a recipient given up when the last host may have taken the message.
 func (a *attempt) note(i int, next bool, o container.Outcome, relay string) {
 	r := &a.rcpts[i]
 	r.settled = !next
 	old, known := r.outcome, r.known
-	if !known || old.Code == 0 || o.Code != 0 || !next && o.Result == container.Failed {
+	if !known || old.Code == 0 || o.Code != 0 || !next && (o.Result == container.Failed || old.Result == container.Failed) {
 		o.Time = time.Now()
 		r.known, r.outcome, r.relay = true, o, relay
 	}

@@ -209,6 +209,30 @@ func TestOtherHosts(t *testing.T) {
 	}
 }
 
+// A host that may have taken the message counts for more than one that refused
+// to talk before: nobody is told that the mail failed.
+func TestRefusedThenUncertain(t *testing.T) {
+	c := testConfig()
+	c.Plan, _ = NewPlan(ptr("1"), nil)
+	r := newRig(t, c).run()
+	first := r.oneHop(hoptest.Options{})
+	first.On("EHLO", "", "550 5.7.1 go away")
+	first.On("HELO", "", "550 5.7.1 go away")
+	second := hoptest.New(t, hoptest.Options{})
+	second.On("EOM", "", hoptest.Drop)
+	r.zone.Add(t, "there.test. 60 IN MX 20 mx2.there.test.")
+	r.hop("mx2.there.test", "192.0.2.2", second)
+	r.send(newMail("a@there.test"))
+	left := r.store.Wait(t, "outgoing", func(l []queuetest.Entry) bool { return len(l) == 0 || l[0].Delay > 0 })
+	if len(left) == 0 {
+		t.Fatalf("bounced: %s", describe(r.spool(1)[0]))
+	}
+	o, _ := left[0].Mail.Outcome(left[0].Mail.Recipients[0])
+	if o.Result != container.Deferred || o.Host != "mx2.there.test" {
+		t.Errorf("got outcome %+v, want one of the second host", o)
+	}
+}
+
 // A reply is worth more than the news that the next host is down, and one host's
 // refusal to talk does not end a mail that another may take later.
 func TestLastRealDiagnostic(t *testing.T) {
