@@ -80,9 +80,12 @@ func (p networkParser) item(s string) (networks, error) {
 			return nil, fmt.Errorf("no prefix length after %q", s)
 		}
 	}
-	ips, err := p.addresses(addr)
+	ips, isName, err := p.addresses(addr)
 	if err != nil {
 		return nil, err
+	}
+	if isName {
+		return p.around(ips, s, mask)
 	}
 	var all networks
 	for _, ip := range ips {
@@ -91,6 +94,28 @@ func (p networkParser) item(s string) (networks, error) {
 			return nil, fmt.Errorf("network %q: %w", s, err)
 		}
 		all = append(all, n)
+	}
+	return all, nil
+}
+
+// around returns the networks of the addresses of a host. One length for both
+// families makes no sense: up to 32 bits, or a mask, are meant for IPv4, more for
+// IPv6, and the other family has its single addresses.
+func (p networkParser) around(ips []netip.Addr, s, mask string) (networks, error) {
+	n := -1
+	if mask != "" {
+		var err error
+		if n, err = prefixLength(mask, true); err != nil || n > 128 {
+			return nil, fmt.Errorf("network %q: %q is not a prefix length", s, mask)
+		}
+	}
+	var all networks
+	for _, ip := range ips {
+		length := ip.BitLen()
+		if n >= 0 && ip.Is4() == (n <= 32) {
+			length = n
+		}
+		all = append(all, netip.PrefixFrom(ip, length).Masked())
 	}
 	return all, nil
 }
@@ -146,31 +171,31 @@ func (p networkParser) wildcard(s string) (networks, error) {
 }
 
 // addresses returns the addresses that s names: itself, or those of the host.
-func (p networkParser) addresses(s string) ([]netip.Addr, error) {
+func (p networkParser) addresses(s string) (ips []netip.Addr, isName bool, err error) {
 	if ip, err := netip.ParseAddr(s); err == nil {
 		if ip.Zone() != "" {
-			return nil, fmt.Errorf("address %q has a zone", s)
+			return nil, false, fmt.Errorf("address %q has a zone", s)
 		}
-		return []netip.Addr{ip.Unmap()}, nil
+		return []netip.Addr{ip.Unmap()}, false, nil
 	}
 	host, err := container.ParseDomain(s)
 	if err != nil {
-		return nil, fmt.Errorf("%q is neither an address nor a host name", s)
+		return nil, false, fmt.Errorf("%q is neither an address nor a host name", s)
 	}
 	if p.dns == nil {
 		p.log.Warn("host in a network list left out: there is no DNS", "host", host)
-		return nil, nil
+		return nil, true, nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), lookupTime)
 	defer cancel()
-	ips, err := p.dns.Addrs(ctx, host)
+	ips, err = p.dns.Addrs(ctx, host)
 	if err != nil {
 		p.log.Warn("host in a network list cannot be resolved; left out", "host", host, "err", err)
-		return nil, nil
+		return nil, true, nil
 	}
 	out := make([]netip.Addr, len(ips))
 	for i, ip := range ips {
 		out[i] = ip.Unmap()
 	}
-	return out, nil
+	return out, true, nil
 }

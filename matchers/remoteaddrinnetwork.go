@@ -17,7 +17,8 @@ import (
 // address (10.1.2.3, ::1), a network with a prefix length or an IPv4 mask
 // (10.0.0.0/8, 10.0.0.0/255.0.0.0, 2001:db8::/32), an IPv4 wildcard (10.2.*, * for
 // all of IPv4), or a host name, looked up once at start (mx.example.com,
-// mx.example.com/24). A name that cannot be found is logged and left out.
+// mx.example.com/24; a length up to 32 is for its IPv4 addresses). A name that
+// cannot be found is logged and left out.
 //
 // Differs from James: an IPv6 prefix length is a number of bits; a host name
 // stands for all its addresses, not for the first; an entry such as 1* or foo* is
