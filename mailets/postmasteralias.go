@@ -45,26 +45,27 @@ func newPostmasterAlias(d postmasterDirectory, postmaster container.Address) con
 // Service replaces recipients; an error when the local data cannot be read, and
 // then the mail is as it was.
 func (a *PostmasterAlias) Service(ctx context.Context, m *container.Mail, _ *container.Outbox) error {
-	var kept, replaced []container.Address
+	var replaced []container.Address
 	for _, rcpt := range m.Recipients {
 		is, err := a.isAlias(ctx, rcpt)
 		if err != nil {
 			return fmt.Errorf("look up %s: %w", rcpt, err)
 		}
-		switch {
-		case is:
+		if is {
 			replaced = append(replaced, rcpt)
-		case !container.ContainsAddress(kept, rcpt):
-			kept = append(kept, rcpt)
 		}
 	}
 	if len(replaced) == 0 {
 		return nil
 	}
-	if !container.ContainsAddress(kept, a.postmaster) {
-		kept = append(kept, a.postmaster)
+	var kept addressList
+	for _, rcpt := range m.Recipients {
+		if !container.ContainsAddress(replaced, rcpt) {
+			kept.add(rcpt)
+		}
 	}
-	m.Recipients = kept
+	kept.add(a.postmaster)
+	m.Recipients = kept.list
 	for _, old := range replaced {
 		moveRecipient(m, old, a.postmaster)
 	}
@@ -80,6 +81,33 @@ func (a *PostmasterAlias) isAlias(ctx context.Context, rcpt container.Address) (
 	}
 	own, err := a.local.IsLocalAddress(ctx, rcpt)
 	return !own, err
+}
+
+// addressList is a list without duplicates; it stays quick when it is long.
+type addressList struct {
+	list []container.Address
+	seen map[string]bool // of all in list, once there are many
+}
+
+// add appends a unless it is there.
+func (l *addressList) add(a container.Address) {
+	const many = 16
+	switch {
+	case l.seen != nil:
+		if l.seen[a.Key()] {
+			return
+		}
+		l.seen[a.Key()] = true
+	case container.ContainsAddress(l.list, a):
+		return
+	case len(l.list) == many:
+		l.seen = make(map[string]bool, 4*many)
+		for _, b := range l.list {
+			l.seen[b.Key()] = true
+		}
+		l.seen[a.Key()] = true
+	}
+	l.list = append(l.list, a)
 }
 
 // moveRecipient gives what the mail knows about the recipient old to the

@@ -214,10 +214,11 @@ func appendNew(list []container.Address, a container.Address) []container.Addres
 func (t *RecipientRewriteTable) apply(m *container.Mail, out *container.Outbox, plan []rewriting, params *dsnParams) (next []container.Address, sent []*container.Mail, err error) {
 	var failed []rewriting
 	var expanded []told
+	var stay addressList
 	for _, r := range plan {
 		switch {
 		case r.kept:
-			next = appendNew(next, r.rcpt)
+			stay.add(r.rcpt)
 			continue
 		case r.failed != nil:
 			failed = append(failed, r)
@@ -229,7 +230,7 @@ func (t *RecipientRewriteTable) apply(m *container.Mail, out *container.Outbox, 
 		}
 		params.move(r.rcpt, targets, t.expand)
 		for _, a := range r.local {
-			next = appendNew(next, a)
+			stay.add(a)
 		}
 		if len(r.remote) > 0 {
 			c, err := m.Duplicate()
@@ -248,7 +249,7 @@ func (t *RecipientRewriteTable) apply(m *container.Mail, out *container.Outbox, 
 		}
 		sent = append(sent, c)
 	}
-	return next, sent, t.tell(m, out, dsn.Expanded, t.text(dsn.Expanded), expanded)
+	return stay.list, sent, t.tell(m, out, dsn.Expanded, t.text(dsn.Expanded), expanded)
 }
 
 // tell sends a report about a success.
