@@ -155,11 +155,19 @@ func (in smtpElem) server() SMTPServer {
 	return s
 }
 
-// warnUnknown notes children that James would pass over without a word.
+// warnUnknown notes children that James would pass over without a word: unknown
+// ones, and further ones of the same name. Only disabledFeatures is a list.
 func (in smtpElem) warnUnknown(known []string) {
+	seen := map[string]Pos{}
 	for _, c := range in.e.ChildElements() {
-		if !slices.Contains(known, c.Tag) {
+		first, again := seen[c.Tag]
+		switch {
+		case !slices.Contains(known, c.Tag):
 			in.r.Warnf(in.f.Pos(c), "<%s> is not an element of <%s>; ignored%s", c.Tag, in.e.Tag, Suggest(c.Tag, known))
+		case again && c.Tag != "disabledFeatures":
+			in.r.Warnf(in.f.Pos(c), "<%s> is there already at %s; this one is ignored", c.Tag, first)
+		default:
+			seen[c.Tag] = in.f.Pos(c)
 		}
 	}
 }

@@ -32,6 +32,22 @@ func TestSMTPServerDefaults(t *testing.T) {
 	}
 }
 
+func TestSMTPServerSaysWhatItIgnores(t *testing.T) {
+	got, problems := readSMTP("<bind>127.0.0.1:1</bind>\n<bind>127.0.0.1:2</bind><disabledFeatures>A</disabledFeatures>" +
+		"<disabledFeatures>B</disabledFeatures><auth><required>true</required><required>false</required></auth><handlerchain/>")
+	var texts []string
+	for _, p := range problems {
+		texts = append(texts, p.String())
+	}
+	want := []string{
+		"smtpserver.xml:2:1: warning: <bind> is there already at smtpserver.xml:1:26; this one is ignored",
+		"smtpserver.xml:2:132: warning: <required> is there already at smtpserver.xml:2:107; this one is ignored",
+	}
+	if !reflect.DeepEqual(texts, want) || len(got) != 1 || len(got[0].Bind) != 1 || !got[0].Auth.Required {
+		t.Errorf("got  %q\nwant %q", texts, want)
+	}
+}
+
 func TestSMTPServerValues(t *testing.T) {
 	got, problems := readSMTP(`
 		<bind>127.0.0.1:2525, 0.0.0.0:25,[::1]:0</bind><jmxName>in</jmxName>
