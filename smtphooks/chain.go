@@ -2,6 +2,7 @@ package smtphooks
 
 import (
 	"context"
+	"runtime/debug"
 	"strings"
 
 	"github.com/beevik/etree"
@@ -48,8 +49,10 @@ func Build(server conf.SMTPServer, reg *Registry, s Services, r *conf.Report) *C
 			r.Errorf(p.Pos(""), "%s", reg.unknown(p.Class()))
 			continue
 		}
-		c.add(f(p, s))
-		p.Close()
+		if h, ok := load(f, p, s, r); ok {
+			c.add(h)
+			p.Close()
+		}
 	}
 	core, ok := reg.bundles[server.Chain.Core]
 	if !ok {
@@ -63,6 +66,20 @@ func Build(server conf.SMTPServer, reg *Registry, s Services, r *conf.Report) *C
 		r.Warnf(server.Chain.Pos, "jmxHandlersPackage %s is ignored: there is no JMX here", jmx)
 	}
 	return c
+}
+
+// load makes one handler. A class that panics is a mistake in it, and the report
+// says which element it was; the stack is in the log.
+func load(f Factory, p *conf.Params, s Services, r *conf.Report) (h any, ok bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			r.Errorf(p.Pos(""), "Can not load %s: panic: %v", p.Class(), v)
+			if s.Log != nil {
+				s.Log.Error("handler failed to load", "class", p.Class(), "panic", v, "stack", string(debug.Stack()))
+			}
+		}
+	}()
+	return f(p, s), true
 }
 
 func emptyParams(class string, r *conf.Report) *conf.Params {

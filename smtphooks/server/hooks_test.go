@@ -147,3 +147,20 @@ func TestAuthHook(t *testing.T) {
 	c.send("AUTH PLAIN AGJvYkBoZXJlLnRlc3QAc2VjcmV0\r\nAUTH PLAIN AHdob2V2ZXIAaG9vaw==\r\n")
 	c.expect("220 ...", "535 Authentication Failed", "235 Authentication Successful")
 }
+
+// A handler that panics while it is loaded is a problem with a place.
+func TestHandlerThatPanicsAtLoad(t *testing.T) {
+	reg := smtphooks.NewRegistry()
+	reg.Handler("test.Panics", func(*conf.Params, smtphooks.Services) any { panic("ouch") })
+	h, r := build(t, smtpserverXML(`<handlerchain><handler class="test.Panics"/></handlerchain>`), reg, Options{})
+	var texts []string
+	for _, p := range r.Problems() {
+		texts = append(texts, p.String())
+	}
+	if got := strings.Join(texts, "\n"); !strings.HasSuffix(got, "error: Can not load test.Panics: panic: ouch") || !strings.HasPrefix(got, "smtpserver.xml:1:") {
+		t.Errorf("got %q", got)
+	}
+	if !strings.Contains(h.log.String(), "hooks_test.go") {
+		t.Errorf("no stack in the log: %s", h.log)
+	}
+}
