@@ -44,7 +44,7 @@ func (p *bodyBuffers) put(b []byte) {
 type bodyWriter struct {
 	store *Store
 	buf   []byte
-	file  *os.File
+	file  bodyFile
 	size  int64
 	err   error
 	over  bool
@@ -110,7 +110,7 @@ func (w *bodyWriter) grow(n int) {
 func (w *bodyWriter) spill() error {
 	name := filepath.Join(w.store.bodies, rand.Text()+tmpSuffix)
 	w.store.fresh.add(filepath.Base(name))
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := w.store.files.create(name)
 	if err != nil {
 		w.store.fresh.remove(filepath.Base(name))
 		return fmt.Errorf("create file for message body: %w", err)
@@ -170,14 +170,14 @@ func (w *bodyWriter) finishFile() (container.Body, error) {
 	w.store.fresh.add(filepath.Base(path))
 	err = w.file.Close()
 	if err == nil {
-		err = os.Rename(tmp, path)
+		err = w.store.files.rename(tmp, path)
 	}
 	if err == nil {
-		err = syncFolder(w.store.bodies)
+		err = w.store.files.syncFolder(w.store.bodies)
 	}
 	if err != nil {
 		w.store.fresh.remove(filepath.Base(path))
-		_ = os.Remove(path) // whichever of the two names it has
+		_ = w.store.files.remove(path) // whichever of the two names it has
 		w.Abort()
 		return nil, fmt.Errorf("make message body durable: %w", err)
 	}
@@ -199,7 +199,7 @@ func (w *bodyWriter) Abort() {
 		// The file is going away: what closing it says does not matter. One that
 		// cannot be removed now is removed at the next start.
 		_ = w.file.Close()
-		_ = os.Remove(name)
+		_ = w.store.files.remove(name)
 		w.store.fresh.remove(filepath.Base(name))
 		w.file = nil
 	}
@@ -220,10 +220,10 @@ type fileBody struct {
 // having got one, because the change failed or was never made, so is its file.
 func (s *Store) freshBody(path string, size int64) *fileBody {
 	b := &fileBody{store: s, path: path, size: size, row: new(atomic.Int64)}
-	row, fresh := b.row, s.fresh
+	row, fresh, files := b.row, s.fresh, s.files
 	runtime.AddCleanup(b, func(path string) {
 		if row.Load() == 0 {
-			_ = os.Remove(path) // else removed at the next start
+			_ = files.remove(path) // else removed at the next start
 			fresh.remove(filepath.Base(path))
 		}
 	}, path)
@@ -281,31 +281,6 @@ func (b *dbBody) Open() (io.ReadCloser, error) {
 		return nil, fmt.Errorf("read message body %d: %w", b.row, err)
 	}
 	return container.BytesBody(data).Open()
-}
-
-// freshFiles are the files that no row names, but that are in hand: a row may
-// soon name them, or they are being removed.
-type freshFiles struct {
-	mu    sync.Mutex
-	names map[string]bool
-}
-
-func (f *freshFiles) add(name string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.names[name] = true
-}
-
-func (f *freshFiles) remove(name string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.names, name)
-}
-
-func (f *freshFiles) has(name string) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.names[name]
 }
 
 // bodyKey tells bodies apart: the same key is the same content. The zero key is

@@ -44,6 +44,7 @@ type Store struct {
 	bodies string // folder
 	lock   *os.File
 
+	files    fileSystem
 	buffers  bodyBuffers
 	fresh    *freshFiles
 	read     *sql.DB
@@ -91,7 +92,7 @@ func open(dir string, opts Options) (_ *Store, err error) {
 		return nil, err
 	}
 	s := &Store{log: opts.Logger, dir: dir, bodies: filepath.Join(dir, bodyFolderName),
-		fresh: &freshFiles{names: map[string]bool{}}, ops: make(chan *operation, waitingMax)}
+		files: disk{}, fresh: &freshFiles{names: map[string]bool{}}, ops: make(chan *operation, waitingMax)}
 	if s.log == nil {
 		s.log = slog.Default()
 	}
@@ -184,7 +185,7 @@ func (s *Store) start(c *conn, opts Options) (err error) {
 		s.read.Close()
 		return err
 	}
-	if err := errors.Join(syncFolder(s.dir), syncFolder(filepath.Dir(s.dir))); err != nil {
+	if err := errors.Join(s.files.syncFolder(s.dir), s.files.syncFolder(filepath.Dir(s.dir))); err != nil {
 		s.read.Close()
 		return fmt.Errorf("make data folder durable: %w", err)
 	}
