@@ -296,6 +296,10 @@ type PanicError struct {
 // error ends up in what senders are told.
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
+// Panicked tells a defect of the program from a failure, for classes that cannot
+// import this package.
+func (*PanicError) Panicked() bool { return true }
+
 func recovered(err *error) {
 	if v := recover(); v != nil {
 		*err = &PanicError{v, debug.Stack()}
