@@ -1,0 +1,32 @@
+package matchers
+
+import (
+	"context"
+
+	"github.com/mailetd/mailetd/container"
+)
+
+// AtLeastPriority matches mails whose priority is a number or higher: the Integer
+// attribute MAIL_PRIORITY, from -9 to 9, which WithPriority sets. A mail
+// without a priority does not match.
+//
+//	<mailet match="AtLeastPriority=5" class="Null"/>
+//
+// Condition: a whole number of at least 1.
+//
+// Differs from James: nothing.
+type AtLeastPriority struct{ priority int }
+
+func newAtLeastPriority(condition string) (container.Matcher, error) {
+	n, err := positive(condition)
+	if err != nil {
+		return nil, err
+	}
+	return &AtLeastPriority{n}, nil
+}
+
+// Match returns all recipients when the priority is a number or higher.
+func (a *AtLeastPriority) Match(_ context.Context, m *container.Mail) ([]container.Address, error) {
+	n, ok := m.Attributes.Int(container.AttrPriority)
+	return container.All(m, ok && n >= a.priority), nil
+}
