@@ -33,6 +33,7 @@ const (
 type conn struct {
 	e    *endpoint
 	peer netip.Addr // TCP peer, for limits
+	raw  net.Conn   // below TLS
 	s    *smtphooks.Session
 	in   *input
 	out  []byte
@@ -52,7 +53,7 @@ type conn struct {
 }
 
 func newConn(e *endpoint, nc net.Conn, peer netip.Addr) *conn {
-	c := &conn{e: e, nc: nc, peer: peer, proxyNeeded: e.cfg.ProxyRequired}
+	c := &conn{e: e, nc: nc, raw: nc, peer: peer, proxyNeeded: e.cfg.ProxyRequired}
 	c.in = newInput(c.read)
 	c.s = smtphooks.NewSession(newID(), peer, e.server.reverse)
 	c.s.Server, c.s.Hello = e.cfg.Name, e.hello
@@ -133,13 +134,9 @@ func (c *conn) stop() {
 	}
 }
 
-// kill ends the connection at once.
-func (c *conn) kill() {
-	c.mu.Lock()
-	nc := c.nc
-	c.mu.Unlock()
-	_ = nc.Close() // outside the lock: TLS tries to say goodbye for a while
-}
+// kill ends the connection at once, also when its client reads nothing: TLS would
+// try to say goodbye for seconds.
+func (c *conn) kill() { _ = c.raw.Close() }
 
 func (c *conn) setInData(in bool) {
 	c.mu.Lock()
@@ -200,8 +197,8 @@ func (c *conn) sayGoodbye() {
 // finish writes what is left to say and closes.
 func (c *conn) finish(ctx context.Context) {
 	defer c.in.release()
-	defer c.kill()
-	_ = c.flush() // the client may be gone
+	defer func() { _ = c.nc.Close() }() // the client may be gone
+	_ = c.flush()
 	if c.linger && !c.isStopping() {
 		c.discard()
 	}

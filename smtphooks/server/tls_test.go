@@ -226,3 +226,33 @@ func TestResolvePath(t *testing.T) {
 		}
 	}
 }
+
+// Ending a connection does not wait for a client that reads nothing: at shutdown
+// there may be thousands of them.
+func TestKillDoesNotWaitForTLS(t *testing.T) {
+	dir := t.TempDir()
+	h, r := build(t, smtpserverXML(tlsXML(t, dir, "socketTLS")), nil, Options{})
+	if r.HasErrors() {
+		t.Fatal(r.Problems())
+	}
+	ours, theirs := net.Pipe() // a write waits for its reader
+	defer theirs.Close()
+	c := newConn(h.endpoints[0], ours, remoteIP(ours))
+	shaken := make(chan error, 1)
+	go func() {
+		cfg := trust(t, filepath.Join(dir, "cert.pem"))
+		cfg.MaxVersion = tls.VersionTLS12 // nothing follows the handshake
+		shaken <- tls.Client(theirs, cfg).Handshake()
+	}()
+	if !c.handshake(t.Context()) {
+		t.Fatal("no handshake")
+	}
+	if err := <-shaken; err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	c.kill()
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
