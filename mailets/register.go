@@ -3,6 +3,8 @@ package mailets
 import (
 	"log/slog"
 	"net/netip"
+	"os"
+	"strings"
 
 	"github.com/mailetd/mailetd/container"
 	"github.com/mailetd/mailetd/container/dns"
@@ -30,22 +32,32 @@ type Services struct {
 	// UseRepository notes that a mailet stores into a repository, which the
 	// server then creates before it starts. It refuses bad URLs.
 	UseRepository func(url string) error
+	// ReadFile reads what a reference in the configuration names, such as
+	// file://conf/key.pem. Nil: relative to the working directory.
+	ReadFile func(url string) ([]byte, error)
 }
 
 const (
 	james      = container.MailetPackage
 	jmapFilter = "org.apache.james.jmap.mailet.filter."
+	jdkim      = "org.apache.james.jdkim.mailets."
 )
 
 // Register adds every mailet of this package to r. One line each, sorted.
 func Register(r *container.Registry, s Services) {
 	s = withDefaults(s)
+	r.Mailet(jdkim+"DKIMSign", newDKIMSign(s))
+	r.Mailet(jdkim+"DKIMVerify", newDKIMVerify(s))
+	r.Mailet(jdkim+"EncapsulatedDKIMSign", newEncapsulatedDKIMSign(s))
 	r.Mailet(jmapFilter+"JMAPFiltering", newJMAPFiltering)
 	r.Mailet(james+"AddDeliveredToHeader", newAddDeliveredToHeader)
 	r.Mailet(james+"AddSubjectPrefix", newAddSubjectPrefix)
 	r.Mailet(james+"Bounce", newBounce(s))
 	r.Mailet(james+"ContactExtractor", newContactExtractor)
+	r.Mailet(james+"DKIMSign", newDKIMSign(s))
+	r.Mailet(james+"DKIMVerify", newDKIMVerify(s))
 	r.Mailet(james+"DSNBounce", newDSNBounce(s))
+	r.Mailet(james+"EncapsulatedDKIMSign", newEncapsulatedDKIMSign(s))
 	r.Mailet(james+"Expires", newExpires)
 	r.Mailet(james+"Forward", newForward(s))
 	r.Mailet(james+"JMAPFiltering", newJMAPFiltering)
@@ -97,6 +109,9 @@ func withDefaults(s Services) Services {
 	}
 	if s.Metrics == nil {
 		s.Metrics = metrics.New()
+	}
+	if s.ReadFile == nil {
+		s.ReadFile = func(url string) ([]byte, error) { return os.ReadFile(strings.TrimPrefix(url, "file://")) }
 	}
 	if s.UseRepository == nil {
 		s.UseRepository = func(url string) error {

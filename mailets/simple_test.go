@@ -24,6 +24,7 @@ func testServices(t testing.TB) Services {
 	return Services{
 		Hostname: "mx.example.com", DefaultDomain: "example.com", Postmaster: container.MustAddress("bob@example.com"),
 		MailDir: t.TempDir(), Local: d, DNS: struct{ dns.Resolver }{}, Queues: struct{ repository.Queues }{},
+		ReadFile: testFile,
 	}
 }
 
