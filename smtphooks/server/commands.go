@@ -26,9 +26,13 @@ var verbs = map[string]func(*conn, context.Context, string){
 	"VRFY": func(c *conn, _ context.Context, _ string) { c.reply(502, "5.3.3", "VRFY is not supported") },
 }
 
-// maxRecipients bounds the memory of a transaction; RFC 5321 §4.5.3.1.8 asks for
-// at least 100.
-const maxRecipients = 20000
+// maxRecipients and maxRecipientOctets, the length of their RCPT commands, bound
+// the memory of a transaction; RFC 5321 §4.5.3.1.8 asks for at least 100, and RFC
+// 3461 §5.4 for some 1000 octets each.
+const (
+	maxRecipients      = 20000
+	maxRecipientOctets = 4 << 20
+)
 
 func (c *conn) unknown(ctx context.Context, verb string) {
 	if d := c.e.chain.Unknown(ctx, c.s, verb); d.Refuses() {
@@ -264,7 +268,10 @@ func (c *conn) rcpt(ctx context.Context, arg string) {
 			return
 		}
 	}
-	if len(c.s.Tx.Recipients) >= maxRecipients {
+	if len(c.s.Tx.Recipients) == 0 {
+		c.rcptOctets = 0
+	}
+	if len(c.s.Tx.Recipients) >= maxRecipients || c.rcptOctets > maxRecipientOctets {
 		c.reply(452, "4.5.3", "Requested action not taken: max recipients reached")
 		return
 	}
@@ -275,5 +282,6 @@ func (c *conn) rcpt(ctx context.Context, arg string) {
 		return
 	}
 	c.s.Tx.Recipients = append(c.s.Tx.Recipients, r)
+	c.rcptOctets += len(arg)
 	c.reply(250, "2.1.5", "Recipient "+addr.Pretty()+" OK")
 }

@@ -39,6 +39,7 @@ type conn struct {
 	out  []byte
 
 	heloName    string // argument of the last HELO or EHLO that was accepted
+	rcptOctets  int    // of the RCPT commands accepted in this transaction
 	proxyNeeded bool
 	deadline    time.Time // for the next reads, when not zero
 	replied     bool      // to the current command

@@ -277,3 +277,36 @@ func TestRunWithoutServers(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The parameters of recipients are kept in memory, so they are bounded too: one
+// valid recipient given again and again must not fill it.
+func TestRecipientsHaveBoundedSize(t *testing.T) {
+	h := start(t, dsnHooks)
+	c := h.dial()
+	c.expect("220 ...")
+	c.send("HELO client.test\r\nMAIL FROM:<a@far.test>\r\n")
+	c.expect("250 ...", "250 ...")
+	rcpt := "RCPT TO:<bob@here.test> ORCPT=rfc822;" + strings.Repeat("x", 8000) + "\r\n"
+	accepted := 0
+	for {
+		c.send(rcpt)
+		reply := c.line()
+		if strings.HasPrefix(reply, "452 4.5.3 ") {
+			break
+		}
+		if accepted++; !strings.HasPrefix(reply, "250 ") || accepted*len(rcpt) > 2*maxRecipientOctets {
+			t.Fatalf("recipient %d: %s", accepted, reply)
+		}
+	}
+	if accepted < 100 {
+		t.Errorf("only %d recipients", accepted)
+	}
+	// What was accepted counts, and the next transaction begins anew.
+	c.send("DATA\r\n")
+	c.expect("354 ...")
+	c.send("Subject: x\r\n\r\n.\r\nMAIL FROM:<a@far.test>\r\n" + rcpt)
+	c.expect("250 ...", "250 ...", "250 ...")
+	if n := len(h.one().Recipients); n != accepted {
+		t.Errorf("the mail has %d recipients, %d were accepted", n, accepted)
+	}
+}
