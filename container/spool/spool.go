@@ -170,7 +170,7 @@ func (s *Spooler) refill(ctx context.Context) {
 			wait, err = s.lease(ctx)
 		}
 		if err != nil {
-			s.Log.ErrorContext(ctx, "cannot take mails off the spool", "err", err)
+			s.Log.ErrorContext(ctx, "the store fails; trying again", "err", err)
 			wait = s.Pause
 		}
 		timer.Reset(wait)
@@ -254,7 +254,9 @@ func (s *Spooler) one(ctx context.Context, it *repository.Item) {
 	var out container.Outbox
 	err := s.Engine.Run(ctx, m, &out)
 	if err != nil {
-		out = s.failed(ctx, it.Mail, err)
+		var tell func()
+		out, tell = s.failed(ctx, it.Mail, err)
+		tell()
 	} else {
 		forgetFailures(out.Entries())
 	}
@@ -305,14 +307,15 @@ func (s *Spooler) unstick(ctx context.Context) error {
 	list := s.takeStuck()
 	for i, st := range list {
 		ctx := logctx.With(context.WithoutCancel(ctx), slog.String("id", st.item.Mail.ID))
-		out := s.failed(ctx, st.item.Mail, fmt.Errorf("store what came of the mail: %w", st.err))
+		out, tell := s.failed(ctx, st.item.Mail, fmt.Errorf("store what came of the mail: %w", st.err))
 		err := s.Queues.Commit(ctx, repository.Change{Done: st.item, Entries: out.Entries()})
 		if err != nil && !errors.Is(err, repository.ErrNotLeased) {
 			s.mu.Lock()
 			s.stuck = append(list[i:], s.stuck...)
 			s.mu.Unlock()
-			return err
+			return fmt.Errorf("requeue %s: %w", st.item.Mail.Name, err)
 		}
+		tell()
 		s.release()
 	}
 	return nil
@@ -326,21 +329,22 @@ func forgetFailures(entries []container.Entry) {
 }
 
 // failed decides what becomes of a mail whose run failed: the spool again, as
-// it was, or the error repository.
-func (s *Spooler) failed(ctx context.Context, m *container.Mail, err error) container.Outbox {
+// it was, or the error repository. tell logs it.
+func (s *Spooler) failed(ctx context.Context, m *container.Mail, err error) (out container.Outbox, tell func()) {
 	m = m.Clone()
 	n, _ := m.Attributes.Int(container.AttrErrorCount)
 	n++
 	m.Set(container.AttrErrorCount, int32(n))
 	m.ErrorMessage = err.Error()
-	var out container.Outbox
+	next := "Mail is requeued with increased failure count."
 	if n <= maxFailures {
-		s.Log.ErrorContext(ctx, fmt.Sprintf("Failed %s processing %d consecutive times. Mail is requeued with increased failure count.", m.Name, n), "mail", m.Name, "err", err)
 		out.Enqueue(container.SpoolQueue, "", m, s.Backoff(n))
-		return out
+	} else {
+		next = "Abort. Mail is saved in " + s.ErrorRepository
+		delete(m.Attributes, container.AttrErrorCount)
+		out.Store(s.ErrorRepository, m)
 	}
-	s.Log.ErrorContext(ctx, fmt.Sprintf("Failed %s processing %d consecutive times. Abort. Mail is saved in %s", m.Name, n, s.ErrorRepository), "mail", m.Name, "err", err)
-	delete(m.Attributes, container.AttrErrorCount)
-	out.Store(s.ErrorRepository, m)
-	return out
+	return out, func() {
+		s.Log.ErrorContext(ctx, fmt.Sprintf("Failed %s processing %d consecutive times. %s", m.Name, n, next), "mail", m.Name, "err", err)
+	}
 }
