@@ -101,23 +101,24 @@ func (s *Spooler) Run(ctx context.Context) error {
 	return s.drain()
 }
 
-// drain gives back what no worker took. What cannot be given back is ready again
-// when the server starts the next time.
+// drain gives back what no worker took, unchanged. Mails that ran, and whose
+// result could not be stored, go back as failed: what they did outside the store
+// must not be done twice. What cannot be given back is ready again when the
+// server starts the next time.
 func (s *Spooler) drain() error {
+	ctx := context.Background()
+	errs := s.unstick(ctx)
 	var left []*repository.Item
-	for _, st := range s.takeStuck() {
-		left = append(left, st.item)
-	}
 	for len(s.items) > 0 {
 		left = append(left, <-s.items)
 	}
 	if len(left) == 0 {
-		return nil
+		return errs
 	}
-	if err := s.Queues.Release(context.Background(), left); err != nil {
-		return fmt.Errorf("give %d mails back to the spool: %w", len(left), err)
+	if err := s.Queues.Release(ctx, left); err != nil {
+		errs = errors.Join(errs, fmt.Errorf("give %d mails back to the spool: %w", len(left), err))
 	}
-	return nil
+	return errs
 }
 
 func defaultBackoff(failures int) time.Duration {

@@ -183,6 +183,9 @@ func TestShutdownWaitsForCommits(t *testing.T) {
 			if err != nil || len(l.Items) != 1 {
 				t.Fatalf("leased %d items, %v; want the mail", len(l.Items), err)
 			}
+			if n, _ := l.Items[0].Mail.Attributes.Int(container.AttrErrorCount); n != 1 {
+				t.Error("the mail does not know that it ran: its local deliveries would be repeated")
+			}
 		})
 	}
 }
