@@ -121,6 +121,21 @@ func spoolOver(t *testing.T, q repository.Queues, engine engineFunc, threads int
 	return stop
 }
 
+// putAll puts n mails into the spool at once.
+func putAll(t *testing.T, store *sqlite.Store, name string, n int) {
+	t.Helper()
+	var c repository.Change
+	for i := range n {
+		m := container.NewMail(container.MustAddress("a@x.test"), []container.Address{container.MustAddress("b@x.test")},
+			container.NewMessage([]byte("Subject: x\r\n"), container.BytesBody("hello\r\n")))
+		m.Name = fmt.Sprint(name, i)
+		c.Entries = append(c.Entries, container.Entry{Mail: m, Queue: container.SpoolQueue})
+	}
+	if err := store.Commit(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func toOutgoing(m *container.Mail, out *container.Outbox) error {
 	out.Enqueue("outgoing", "x.test", m.Clone(), 0)
 	return nil
@@ -134,9 +149,7 @@ func TestCommitsFailForAWhile(t *testing.T) {
 			q.fails.Store(fails)
 			q.release.Store(fails / 2)
 			spoolOver(t, q, toOutgoing, 4)
-			for i := range 100 {
-				put(t, q.Store, fmt.Sprint("m", i))
-			}
+			putAll(t, q.Store, "m", 100)
 			sizes(t, q.Store, 0, 100, 0)
 		})
 	}
@@ -194,9 +207,7 @@ func TestShutdownWaitsForCommits(t *testing.T) {
 // those that were there before the spooler too.
 func TestBacklogIsWorkedOff(t *testing.T) {
 	q := &troubled{Store: openStore(t)}
-	for i := range 500 {
-		put(t, q.Store, fmt.Sprint("old", i))
-	}
+	putAll(t, q.Store, "old", 500)
 	var n atomic.Int64
 	spoolOver(t, q, func(m *container.Mail, out *container.Outbox) error {
 		if n.Add(1)%7 == 0 {
@@ -204,9 +215,7 @@ func TestBacklogIsWorkedOff(t *testing.T) {
 		}
 		return toOutgoing(m, out)
 	}, 3)
-	for i := range 300 {
-		put(t, q.Store, fmt.Sprint("new", i))
-	}
+	putAll(t, q.Store, "new", 300)
 	sizes(t, q.Store, 0, 800, 0)
 }
 
