@@ -82,6 +82,7 @@ func Register(r *container.Registry, s Services) {
 	r.Mailet(james+"RemoveMimeHeaderByPrefix", newRemoveMimeHeaderByPrefix)
 	r.Mailet(james+"Requeue", newRequeue)
 	r.Mailet(james+"Resend", newResend(s))
+	r.Mailet(james+"SPF", newSPF(s))
 	r.Mailet(james+"SanitizeMimeMessageId", newSanitizeMimeMessageID(s.Hostname))
 	r.Mailet(james+"SaveMailNameInHeaders", newSaveMailNameInHeaders)
 	r.Mailet(james+"ServerTime", newServerTime(s.Hostname))
