@@ -23,7 +23,7 @@ func (q *queue) deliver(ctx, hard context.Context, d *destination, l *lane, it *
 		return
 	}
 	if ctx.Err() != nil {
-		q.release(d, it)
+		q.giveBack(d, it)
 		return
 	}
 	if entries, ok := q.misplaced(d, it.Mail); ok {
@@ -37,6 +37,10 @@ func (q *queue) deliver(ctx, hard context.Context, d *destination, l *lane, it *
 		l.conn = nil
 	}
 	dead := a.unreachable()
+	if dead && q.leave(d, l) && q.release(d, it) {
+		q.Wake() // the store has an item again
+		return
+	}
 	q.mu.Lock()
 	if !a.interrupted {
 		d.suspect = dead
@@ -109,7 +113,7 @@ func (q *queue) misplaced(d *destination, m *container.Mail) ([]container.Entry,
 // finish logs and commits the result of an attempt.
 func (q *queue) finish(ctx context.Context, d *destination, it *repository.Item, a *attempt) {
 	if a.interrupted && !a.anyDone() {
-		q.release(d, it)
+		q.giveBack(d, it)
 		return
 	}
 	entries := a.entries(it.Destination)
@@ -159,14 +163,46 @@ func (q *queue) report(ctx context.Context, it *repository.Item, a *attempt) {
 	}
 }
 
-// release gives an item back unchanged.
-func (q *queue) release(d *destination, it *repository.Item) {
+// leave reports whether a lane that reached nobody is to end, because others of
+// the destination go on: hosts refuse connections beyond a number they find
+// enough, and that says nothing about what the others can carry. Only the last
+// lane of a destination finds out that it is down.
+func (q *queue) leave(d *destination, l *lane) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	others := 0
+	for o := range d.lanes {
+		if o != l && !o.leaving {
+			others++
+		}
+	}
+	if others == 0 {
+		return false
+	}
+	l.leaving = true
+	d.limit, d.limitUntil = others, time.Now().Add(limitTime)
+	return true
+}
+
+// release gives an item back unchanged. When the store does not take it, the
+// item is still ours.
+func (q *queue) release(d *destination, it *repository.Item) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), graceTime)
 	defer cancel()
 	if err := q.services.Queues.Release(ctx, []*repository.Item{it}); err != nil {
 		q.log.Error("give queue item back", "queue", q.name, "mail", it.Mail.Name, "err", err)
+		return false
 	}
 	q.settle(d)
+	return true
+}
+
+// giveBack is release at the end of the worker. What the store does not take
+// then is ready again when it is opened the next time.
+func (q *queue) giveBack(d *destination, it *repository.Item) {
+	if !q.release(d, it) {
+		q.settle(d)
+	}
 }
 
 // pendingCommit is a change that the store did not take yet.

@@ -20,6 +20,9 @@ type destination struct {
 	listed  bool    // in queue.ring
 	more    bool    // the store may have further ready items
 	suspect bool    // the last attempt reached no host
+
+	limit      int // lanes beyond which the host refused connections, 0: none known
+	limitUntil time.Time
 }
 
 // lane is a goroutine that delivers for one destination.
@@ -28,6 +31,8 @@ type lane struct {
 	since time.Time // begin of the attempt that is going on
 	slow  bool      // does not count as one of the workers
 	run   int       // items since it got its place
+
+	leaving bool // ends after this item
 }
 
 // Limits of the scheduler.
@@ -45,6 +50,8 @@ const (
 	maxIdle = 100
 	// An attempt that takes longer gives its worker's place to others.
 	slowAfter = 500 * time.Millisecond
+	// For how long a host is not offered more connections than it took.
+	limitTime = time.Minute
 	// Items of one destination in a row while another one waits.
 	turn = 10
 )
@@ -52,7 +59,12 @@ const (
 // maxSlow is how many attempts may be slow at once, besides the workers.
 func (q *queue) maxSlow() int { return max(4*q.threads, 100) }
 
-func (d *destination) maxLanes(threads int) int { return min(threads, maxLanes) }
+func (d *destination) maxLanes(threads int) int {
+	if d.limit > 0 && time.Now().Before(d.limitUntil) {
+		return min(threads, maxLanes, d.limit)
+	}
+	return min(threads, maxLanes)
+}
 
 // ailing reports whether the destination is known to be dead or slow: it then
 // gets one lane that is nobody's worker.

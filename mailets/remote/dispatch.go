@@ -96,7 +96,7 @@ func (q *queue) markSlow(now time.Time) {
 func (q *queue) following(ctx context.Context, d *destination, l *lane) *repository.Item {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if ctx.Err() != nil || len(d.waiting) == 0 {
+	if ctx.Err() != nil || len(d.waiting) == 0 || l.leaving {
 		return nil
 	}
 	if l.slow && !d.suspect {

@@ -54,6 +54,9 @@ type Options struct {
 	User, Password string
 	Mechanisms     string
 	AuthAfterTLS   bool
+	// MaxConns is how many connections may be open at once; more are greeted with
+	// 421. 0: any number.
+	MaxConns int
 	// Discard keeps no message data, for benchmarks.
 	Discard bool
 }

@@ -21,6 +21,7 @@ type session struct {
 	r    *bufio.Reader
 	w    *bufio.Writer
 	tls  bool
+	full bool // there are too many connections
 	helo string
 	user string
 	t    *Transaction
@@ -36,10 +37,11 @@ func (s *Server) accept(wg *sync.WaitGroup) {
 		s.opened++
 		num := s.opened
 		s.conns[nc] = true
+		full := s.o.MaxConns > 0 && len(s.conns) > s.o.MaxConns
 		s.notify()
 		s.mu.Unlock()
 		wg.Go(func() {
-			x := &session{s: s, num: num, nc: nc}
+			x := &session{s: s, num: num, nc: nc, full: full}
 			x.run()
 			nc.Close()
 			s.mu.Lock()
@@ -56,7 +58,11 @@ func (x *session) run() {
 	} else {
 		x.setConn(x.nc)
 	}
-	if x.reply("CONNECT", "", "220 "+x.s.o.Host+" ESMTP") != nil {
+	greeting := "220 " + x.s.o.Host + " ESMTP"
+	if x.full {
+		greeting = "421 4.7.0 too many connections"
+	}
+	if x.reply("CONNECT", "", greeting) != nil || x.full {
 		x.w.Flush()
 		return
 	}
