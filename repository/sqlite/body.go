@@ -42,12 +42,13 @@ func (p *bodyBuffers) put(b []byte) {
 
 // bodyWriter takes in a body: memory first, a file beyond inlineLimit.
 type bodyWriter struct {
-	store *Store
-	buf   []byte
-	file  bodyFile
-	size  int64
-	err   error
-	over  bool
+	store  *Store
+	buf    []byte
+	file   bodyFile
+	size   int64
+	err    error
+	over   bool
+	inside bool // it comes from a mail that is here
 }
 
 // NewBody begins the intake of a body; see repository.BodyWriter. At most
@@ -108,6 +109,11 @@ func (w *bodyWriter) grow(n int) {
 
 // spill moves what is in memory to a new file, and goes on there.
 func (w *bodyWriter) spill() error {
+	if !w.inside {
+		if err := w.store.room.check(); err != nil {
+			return fmt.Errorf("store message body: %w", err)
+		}
+	}
 	name := filepath.Join(w.store.bodies, rand.Text()+tmpSuffix)
 	w.store.fresh.add(filepath.Base(name))
 	f, err := w.store.files.create(name)

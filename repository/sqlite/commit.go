@@ -32,6 +32,11 @@ type entry struct {
 // prepare does, in the goroutine of whoever asks, what needs no transaction:
 // mails become text, bodies become what the writer can store.
 func (s *Store) prepare(c repository.Change) (*change, error) {
+	if c.Done == nil && c.From == nil && len(c.Entries) > 0 {
+		if err := s.room.check(); err != nil {
+			return nil, err
+		}
+	}
 	ch := &change{done: c.Done, from: c.From, entries: make([]entry, len(c.Entries))}
 	for i, in := range c.Entries {
 		if err := s.prepareEntry(ch, i, in); err != nil {

@@ -21,6 +21,12 @@
 // Effects in memory (leases, the copies given to consumers, what a message
 // remembers about its row) happen behind the commit, never before.
 //
+// # A full disk
+//
+// New mails leave the last 32 MiB of the disk alone and are refused, to be sent
+// again later. The space that is left serves to lease, move and remove the mails
+// that are here, which all write something before they free anything.
+//
 // # Messages
 //
 // A row of table message holds a header and either a body (in the row or, when

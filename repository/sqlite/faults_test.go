@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -140,6 +141,46 @@ func TestPrivate(t *testing.T) {
 		}
 		return err
 	}))
+}
+
+// TestLittleRoom: the last space is for the mails that are here.
+func TestLittleRoom(t *testing.T) {
+	s := openTest(t, t.TempDir())
+	ctx := context.Background()
+	u := repository.URL{Protocol: "file", Path: "x"}
+	put(t, s, "q", testMail("a", nil), testMail("b", nil))
+	intake := func(m *container.Mail) error {
+		return s.Commit(ctx, repository.Change{Entries: []container.Entry{{Mail: m, Queue: "q"}}})
+	}
+	before := s.room.free
+	set := func(free func() (uint64, error)) {
+		s.room.free = free
+		s.room.checked.Store(0)
+	}
+	set(func() (uint64, error) { return 3 << 20, nil })
+	for name, err := range map[string]error{"commit": intake(testMail("c", nil)), "ping": s.Ping(ctx)} {
+		if !errors.Is(err, errNoRoom) || !strings.Contains(err.Error(), "3 MiB") {
+			t.Errorf("%s: got error %v", name, err)
+		}
+	}
+	w := s.NewBody()
+	if _, err := w.Write(make([]byte, 200_000)); !errors.Is(err, errNoRoom) {
+		t.Errorf("large body: got error %v", err)
+	}
+	w.Abort()
+	items := leaseAll(t, s, "q")
+	if itemNames(items) != "a b" {
+		t.Fatalf("got items %q", itemNames(items))
+	}
+	must(t, s.Commit(ctx, repository.Change{Done: items[0], Entries: []container.Entry{{Mail: items[0].Mail, Repository: u.String()},
+		{Mail: testMail("report", container.BytesBody(make([]byte, 200_000))), Queue: "q"}}}))
+	must(t, s.Commit(ctx, repository.Change{From: &repository.Ref{URL: u, Key: "a"}, Entries: []container.Entry{{Mail: testMail("a", nil), Queue: "q"}}}))
+	must(t, s.Commit(ctx, repository.Change{Done: items[1]}))
+	set(func() (uint64, error) { return 0, errors.ErrUnsupported })
+	must(t, intake(testMail("unknown", nil)))
+	set(before)
+	must(t, s.Ping(ctx))
+	must(t, intake(testMail("later", nil)))
 }
 
 // fileLimit lets this process write no file beyond a size, which fails as it

@@ -48,7 +48,7 @@ func (s *Store) native(body container.Body) (container.Body, error) {
 		return nil, fmt.Errorf("read message body: %w", err)
 	}
 	defer r.Close()
-	w := s.NewBody()
+	w := &bodyWriter{store: s, buf: s.buffers.get(), inside: true}
 	defer w.Abort()
 	n, err := io.Copy(w, r)
 	if err != nil {

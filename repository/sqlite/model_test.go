@@ -233,7 +233,9 @@ func (m *model) lease(queue string, limit int) {
 
 // remove lets an operator remove one mail of a queue, or all.
 func (m *model) remove(queue string) {
-	gone := m.which(func(x *modelMail) bool { return x.queue == queue && x.state != stateDead && !(x.item != nil && x.started) })
+	gone := m.which(func(x *modelMail) bool {
+		return x.queue == queue && x.state != stateDead && !(x.item != nil && x.started)
+	})
 	var f repository.QueueFilter
 	if len(gone) > 0 && m.arg(2) == 0 {
 		gone = gone[:1]

@@ -32,6 +32,9 @@ type Options struct {
 	// handed over and not done yet; beyond it bodies are read from the database
 	// when wanted. 0: 32 MiB.
 	MemoryBudget int64
+	// Reserve is how many octets of free space new mails leave on the disk: the
+	// store needs some to get rid of what it has. 0: 32 MiB; less: none.
+	Reserve int64
 	// Now is the clock, for tests; nil: time.Now.
 	Now func() time.Time
 }
@@ -45,6 +48,7 @@ type Store struct {
 	lock   *os.File
 
 	files    fileSystem
+	room     room
 	buffers  bodyBuffers
 	fresh    *freshFiles
 	read     *sql.DB
@@ -70,6 +74,7 @@ const (
 	waitingMax     = 1024
 	readers        = 4
 	defaultBudget  = 32 << 20
+	defaultReserve = 32 << 20
 	databaseName   = "mailetd.db"
 	lockName       = "mailetd.lock"
 	bodyFolderName = "bodies"
@@ -93,6 +98,10 @@ func open(dir string, opts Options) (_ *Store, err error) {
 	}
 	s := &Store{log: opts.Logger, dir: dir, bodies: filepath.Join(dir, bodyFolderName),
 		files: disk{}, fresh: &freshFiles{names: map[string]bool{}}, ops: make(chan *operation, waitingMax)}
+	s.room.free = func() (uint64, error) { return freeSpace(s.dir) }
+	if s.room.reserve = defaultReserve; opts.Reserve != 0 {
+		s.room.reserve = uint64(max(opts.Reserve, 0))
+	}
 	if s.log == nil {
 		s.log = slog.Default()
 	}

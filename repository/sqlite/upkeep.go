@@ -44,8 +44,8 @@ func (s *Store) Stats() Stats {
 		Leased: s.stats.leased.Load(), Memory: s.stats.memory.Load(), LogBytes: s.stats.logBytes.Load()}
 }
 
-// Ping reports whether the store can be read and written, for the health check.
-// While the last commit has failed it tries a write of its own.
+// Ping reports whether the store can be read and written and has room for new
+// mails, for the health check. While the last commit has failed it tries a write of its own.
 func (s *Store) Ping(ctx context.Context) error {
 	op := &operation{result: make(chan error, 1), fn: func(w *writer) error {
 		if !w.failing {
@@ -69,7 +69,7 @@ func (s *Store) Ping(ctx context.Context) error {
 	if err := s.read.QueryRowContext(ctx, "SELECT COUNT(*) FROM queue").Scan(&one); err != nil {
 		return fmt.Errorf("read from store: %w", err)
 	}
-	return nil
+	return s.room.check()
 }
 
 // watchLog looks at the size of the write-ahead log now and then. A reader that
