@@ -177,7 +177,14 @@ func (d *delivery) write(m *Message) (err error) {
 		dir, name = filepath.Join(d.box, "cur"), d.name+":2,"+flags
 	}
 	// If the name is taken it is by this same message: replacing it is harmless.
-	if err = os.Rename(tmp, filepath.Join(dir, name)); err != nil {
+	place := filepath.Join(dir, name)
+	if err = os.Rename(tmp, place); errors.Is(err, fs.ErrNotExist) {
+		// The folder is lost: tmp, which is made last, is there.
+		if err = makeBox(d.box, d.box != d.root); err == nil {
+			err = os.Rename(tmp, place)
+		}
+	}
+	if err != nil {
 		return err
 	}
 	return syncDir(dir)

@@ -371,3 +371,23 @@ func giveAway(t *testing.T, dir string, uid, gid int) {
 		t.Fatal(err)
 	}
 }
+
+// A box that lost one of its folders, by a restore from a backup that leaves out
+// empty ones for example, gets it back.
+func TestLostFolderIsMadeAgain(t *testing.T) {
+	for _, lost := range []string{"new", "tmp", "cur"} {
+		s, root := testStore(t)
+		m := &Message{User: "bob", Domain: "example.com", Folder: Inbox, ID: "1", Time: time.Unix(1700000000, 0),
+			Header: []byte("Subject: x\r\n\r\n"), Body: container.BytesBody("x"), Seen: lost == "cur"}
+		if err := s.Deliver(m); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.RemoveAll(filepath.Join(root, "example.com/bob", lost)); err != nil {
+			t.Fatal(err)
+		}
+		m.ID = "2"
+		if err := s.Deliver(m); err != nil {
+			t.Errorf("without %s: %v", lost, err)
+		}
+	}
+}
