@@ -93,11 +93,11 @@ type boundary struct {
 var atEnd = boundary{level: -1}
 
 type nodeWalker struct {
-	lim      Limits
-	visit    func(*Node) error
+	lim   Limits
+	visit func(*Node) error
 	nodes int
-	open     []string // boundaries with their dashes, the outermost first
-	lines    lineReader
+	open  []string // boundaries with their dashes, the outermost first
+	lines lineReader
 }
 
 // node reads one node behind its header, up to a boundary line of one of the
