@@ -1,0 +1,56 @@
+package mailets
+
+import (
+	"context"
+
+	"github.com/mailetd/mailetd/conf"
+	"github.com/mailetd/mailetd/container"
+)
+
+// GlobalRateLimit lets so much mail pass within a time, whoever sends it. Mail
+// above a limit goes to another processor; with Requeue there, it waits for its
+// turn.
+//
+//	<mailet match="All" class="GlobalRateLimit">
+//	  <duration>1 hour</duration>
+//	  <precision>1 minute</precision>
+//	  <count>10000</count>
+//	  <totalSize>20G</totalSize>
+//	  <exceededProcessor>tooMuchMail</exceededProcessor>
+//	</mailet>
+//
+// Each limit of a mailet is charged on its own: a mail that one of them refuses
+// has been charged to the others. What alone is above a limit is always refused.
+//
+// Parameters:
+//
+//   - duration (required): length of the window; a number alone counts seconds.
+//     At least one second.
+//   - precision (default duration): steps in which the window slides. The default
+//     is a window that stands still and then starts from zero.
+//   - count: mails within the window.
+//   - recipients: recipients of these mails.
+//   - size: octets of these mails, such as 100M.
+//   - totalSize: octets of these mails, each times its recipients.
+//   - exceededProcessor (default error): the processor for mail above a limit,
+//     which must exist.
+//   - keyPrefix, rateLimiterTimeout: accepted and of no effect: each mailet has
+//     counters of its own, in memory.
+//
+// Differs from James: counters are kept in the memory of this process, as with James's
+// MemoryRateLimiterModule, and start from zero with it; more than 1000 steps in
+// a window are not kept apart; a message without octets or recipients is no
+// error, and no size is too large to be counted.
+type GlobalRateLimit struct{ rateLimits }
+
+func newGlobalRateLimit(p *conf.Params) container.Mailet {
+	return &GlobalRateLimit{readRateLimits(p, true)}
+}
+
+// Service charges the mail.
+func (g *GlobalRateLimit) Service(_ context.Context, m *container.Mail, _ *container.Outbox) error {
+	if !g.take("", m.Message.Size(), len(m.Recipients)) {
+		m.State = g.exceeded
+	}
+	return nil
+}

@@ -1,0 +1,69 @@
+package mailets
+
+import (
+	"context"
+
+	"github.com/mailetd/mailetd/conf"
+	"github.com/mailetd/mailetd/container"
+)
+
+// PerRecipientRateLimit lets each recipient receive so much within a time. The
+// recipients above a limit get a mail of their own, which goes to another
+// processor; when that is all of them, the mail itself goes there.
+//
+//	<mailet match="RecipientIsLocal" class="PerRecipientRateLimit">
+//	  <duration>1 day</duration>
+//	  <precision>1 hour</precision>
+//	  <count>1000</count>
+//	  <size>1G</size>
+//	  <exceededProcessor>tooMuchMail</exceededProcessor>
+//	</mailet>
+//
+// Parameters:
+//
+//   - duration (required): length of the window; a number alone counts seconds.
+//     At least one second.
+//   - precision (default duration): steps in which the window slides. The default
+//     is a window that stands still and then starts from zero.
+//   - count: mails within the window, for each recipient.
+//   - size: octets of these mails, such as 1G.
+//   - exceededProcessor (default error): the processor for recipients above a
+//     limit, which must exist.
+//   - keyPrefix, rateLimiterTimeout: accepted and of no effect: each mailet has
+//     counters of its own, in memory.
+//
+// Differs from James: as GlobalRateLimit; an address counts as one recipient
+// however it is written (upper and lower case); with more than 100000 recipients
+// in a window, those not seen lately are forgotten early.
+type PerRecipientRateLimit struct{ rateLimits }
+
+func newPerRecipientRateLimit(p *conf.Params) container.Mailet {
+	return &PerRecipientRateLimit{readRateLimits(p, false)}
+}
+
+// Service charges the mail to each of its recipients.
+func (l *PerRecipientRateLimit) Service(_ context.Context, m *container.Mail, out *container.Outbox) error {
+	size := m.Message.Size()
+	var within, above []container.Address
+	for _, r := range m.Recipients {
+		if l.take(r.Key(), size, 1) {
+			within = append(within, r)
+		} else {
+			above = append(above, r)
+		}
+	}
+	switch {
+	case len(above) == 0:
+	case len(within) == 0:
+		m.State = l.exceeded
+	default:
+		c, err := m.Duplicate()
+		if err != nil {
+			return err
+		}
+		c.Recipients, c.State = above, l.exceeded
+		m.Recipients = within
+		out.Send(c)
+	}
+	return nil
+}
