@@ -215,6 +215,36 @@ func TestTruncatedAnswerIsAskedAgainOverTCP(t *testing.T) {
 	}
 }
 
+// Some servers send more over UDP than was asked for, and say nothing of it.
+func TestTooLargeAnswerIsAskedAgainOverTCP(t *testing.T) {
+	s := dnstest.New(t)
+	for i := range 200 {
+		s.Add(t, fmt.Sprintf("big.test. 60 IN A 10.0.0.%d", i))
+	}
+	s.Overflow("big.test", true)
+	got, err := s.Resolver().Addrs(t.Context(), "big.test")
+	if len(got) != 200 || err != nil {
+		t.Errorf("got %d addresses, %v, want 200", len(got), err)
+	}
+}
+
+// One lost packet is no failure: a mail would wait hours for it.
+func TestLostPacket(t *testing.T) {
+	s := dnstest.New(t, "a.test. 60 IN A 192.0.2.1")
+	lost := map[uint16]bool{}
+	s.Respond(func(q, standard *mdns.Msg) *mdns.Msg {
+		if typ := q.Question[0].Qtype; !lost[typ] {
+			lost[typ] = true
+			return nil
+		}
+		return standard
+	})
+	r := dns.New(dns.Config{Servers: []string{s.Addr()}, Timeout: 100 * time.Millisecond})
+	if got, err := r.Addrs(t.Context(), "a.test"); len(got) != 1 || err != nil {
+		t.Errorf("got %v, %v, want the address", got, err)
+	}
+}
+
 func TestCache(t *testing.T) {
 	now := time.Now()
 	s := dnstest.New(t, "a.test. 60 IN A 192.0.2.1", "long.test. 999999999 IN A 192.0.2.1", "zero.test. 0 IN A 192.0.2.1")

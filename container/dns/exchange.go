@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -16,17 +17,26 @@ const udpSize = 1232
 
 // ask puts one question to the servers in turn until one gives an answer that
 // can be used: the records of the name, or the certainty that there are none.
+// Servers that were silent are asked a second time: a packet may get lost.
 func (r *client) ask(ctx context.Context, name string, typ uint16) (*dns.Msg, error) {
 	var errs []error
-	for _, server := range r.cfg.Servers {
-		m, err := r.askServer(ctx, server, name, typ)
-		if err == nil {
-			return m, nil
+	servers := r.cfg.Servers
+	for range 2 {
+		var silent []string
+		for _, server := range servers {
+			if len(errs) > 0 && ctx.Err() != nil {
+				break
+			}
+			m, err := r.askServer(ctx, server, name, typ)
+			if err == nil {
+				return m, nil
+			}
+			errs = append(errs, fmt.Errorf("%s: %w", server, err))
+			if ne := net.Error(nil); errors.As(err, &ne) && ne.Timeout() {
+				silent = append(silent, server)
+			}
 		}
-		errs = append(errs, fmt.Errorf("%s: %w", server, err))
-		if ctx.Err() != nil {
-			break
-		}
+		servers = silent
 	}
 	return nil, fmt.Errorf("look up %s %s: %w: %w", name, dns.TypeToString[typ], errors.Join(errs...), ErrTemporary)
 }
@@ -52,13 +62,17 @@ func (r *client) askServer(ctx context.Context, server, name string, typ uint16)
 	return m, nil
 }
 
-// roundTrip sends q over UDP, and over TCP when the answer was cut short.
+// errGarbled: what arrived cannot be read to its end.
+var errGarbled = errors.New("answer cannot be read")
+
+// roundTrip sends q over UDP, and over TCP when the answer was cut short: by the
+// server, which says so, or because it is larger than what we read.
 func (r *client) roundTrip(ctx context.Context, server string, q *dns.Msg) (*dns.Msg, error) {
 	m, err := r.exchange(ctx, "udp", server, q)
-	if err != nil || !m.Truncated {
-		return m, err
+	if err == nil && m.Truncated || errors.Is(err, errGarbled) {
+		return r.exchange(ctx, "tcp", server, q)
 	}
-	return r.exchange(ctx, "tcp", server, q)
+	return m, err
 }
 
 func (r *client) exchange(ctx context.Context, network, server string, q *dns.Msg) (*dns.Msg, error) {
@@ -66,6 +80,9 @@ func (r *client) exchange(ctx context.Context, network, server string, q *dns.Ms
 	defer cancel()
 	c := dns.Client{Net: network, Timeout: r.cfg.Timeout}
 	m, _, err := c.ExchangeContext(ctx, q, server)
+	if err != nil && m != nil {
+		return nil, fmt.Errorf("%w: %w", errGarbled, err)
+	}
 	if err != nil {
 		return nil, err
 	}

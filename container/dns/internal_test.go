@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	mdns "github.com/miekg/dns"
 )
 
 func TestCacheIsBounded(t *testing.T) {
@@ -22,6 +24,31 @@ func TestCacheIsBounded(t *testing.T) {
 	off.put(cacheKey{"a", 1}, cacheEntry{expires: now.Add(time.Hour)}, now)
 	if off.len() != 0 {
 		t.Error("a cache of size -1 keeps entries")
+	}
+}
+
+// Large answers, which anybody can make us ask for, do not fill the memory.
+func TestCacheIsBoundedInBytes(t *testing.T) {
+	c := newCache(100000)
+	now := time.Now()
+	big, err := mdns.NewRR("a.test. 60 IN TXT " + strings.Repeat(`"`+strings.Repeat("x", 250)+`" `, 200))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2000 {
+		c.put(cacheKey{fmt.Sprint(i), 16}, cacheEntry{rrs: []mdns.RR{big}, expires: now.Add(time.Hour)}, now)
+	}
+	if n := c.len(); n*50000 > maxCacheBytes {
+		t.Errorf("cache has %d answers of 50 kB, want at most %d bytes", n, maxCacheBytes)
+	}
+	if _, ok := c.get(cacheKey{"1999", 16}, now); !ok {
+		t.Error("the last answer is not kept")
+	}
+	for i := range 2000 {
+		c.get(cacheKey{fmt.Sprint(i), 16}, now.Add(2*time.Hour))
+	}
+	if c.len() != 0 || c.bytes != 0 {
+		t.Errorf("%d entries and %d bytes are left", c.len(), c.bytes)
 	}
 }
 

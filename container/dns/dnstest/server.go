@@ -25,6 +25,7 @@ type Server struct {
 	rcodes  map[string]int
 	silent  map[string]bool
 	trunc   map[string]bool
+	over    map[string]bool
 	custom  func(q, standard *mdns.Msg) *mdns.Msg
 	queries []Query
 }
@@ -39,7 +40,7 @@ type Query struct {
 // New starts a server with the given records (see Add); it ends with the test.
 func New(t testing.TB, records ...string) *Server {
 	t.Helper()
-	s := &Server{records: map[string][]mdns.RR{}, rcodes: map[string]int{}, silent: map[string]bool{}, trunc: map[string]bool{}}
+	s := &Server{records: map[string][]mdns.RR{}, rcodes: map[string]int{}, silent: map[string]bool{}, trunc: map[string]bool{}, over: map[string]bool{}}
 	s.Add(t, records...)
 	pc, l := listenBoth(t)
 	s.addr = pc.LocalAddr().String()
@@ -127,6 +128,10 @@ func (s *Server) Silence(name string, on bool) { s.flag(s.silent, name, on) }
 // Truncate lets answers about name over UDP be cut short, or ends that.
 func (s *Server) Truncate(name string, on bool) { s.flag(s.trunc, name, on) }
 
+// Overflow lets answers about name over UDP go out in full, however large, or
+// ends that.
+func (s *Server) Overflow(name string, on bool) { s.flag(s.over, name, on) }
+
 func (s *Server) flag(m map[string]bool, name string, on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -164,7 +169,7 @@ func fqdn(name string) string { return mdns.Fqdn(strings.ToLower(name)) }
 func (s *Server) serve(network string) func(mdns.ResponseWriter, *mdns.Msg) {
 	return func(w mdns.ResponseWriter, q *mdns.Msg) {
 		if m := s.respond(network, q); m != nil {
-			if network == "udp" {
+			if network == "udp" && !s.overflows(q) {
 				size := mdns.MinMsgSize
 				if opt := q.IsEdns0(); opt != nil {
 					size = max(size, int(opt.UDPSize()))
@@ -174,6 +179,12 @@ func (s *Server) serve(network string) func(mdns.ResponseWriter, *mdns.Msg) {
 			_ = w.WriteMsg(m)
 		}
 	}
+}
+
+func (s *Server) overflows(q *mdns.Msg) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(q.Question) == 1 && s.over[strings.ToLower(q.Question[0].Name)]
 }
 
 func (s *Server) respond(network string, q *mdns.Msg) *mdns.Msg {
