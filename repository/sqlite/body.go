@@ -80,7 +80,10 @@ func (w *bodyWriter) Write(p []byte) (int, error) {
 		w.buf = append(w.buf, p...)
 		return len(p), nil
 	}
-	if w.err = w.flush(); w.err == nil {
+	if w.err = w.mayWrite(); w.err == nil {
+		w.err = w.flush()
+	}
+	if w.err == nil {
 		if len(p) < cap(w.buf) {
 			w.buf = append(w.buf, p...)
 		} else if _, err := w.file.Write(p); err != nil {
@@ -109,10 +112,8 @@ func (w *bodyWriter) grow(n int) {
 
 // spill moves what is in memory to a new file, and goes on there.
 func (w *bodyWriter) spill() error {
-	if !w.inside {
-		if err := w.store.room.check(); err != nil {
-			return fmt.Errorf("store message body: %w", err)
-		}
+	if err := w.mayWrite(); err != nil {
+		return err
 	}
 	name := filepath.Join(w.store.bodies, rand.Text()+tmpSuffix)
 	w.store.fresh.add(filepath.Base(name))
@@ -127,6 +128,17 @@ func (w *bodyWriter) spill() error {
 	}
 	w.store.buffers.put(w.buf)
 	w.buf = make([]byte, 0, 32<<10)
+	return nil
+}
+
+// mayWrite returns an error when the rest of the disk is not for this body.
+func (w *bodyWriter) mayWrite() error {
+	if w.inside {
+		return nil
+	}
+	if err := w.store.room.check(); err != nil {
+		return fmt.Errorf("store message body: %w", err)
+	}
 	return nil
 }
 

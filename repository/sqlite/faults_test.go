@@ -163,11 +163,17 @@ func TestLittleRoom(t *testing.T) {
 			t.Errorf("%s: got error %v", name, err)
 		}
 	}
-	w := s.NewBody()
-	if _, err := w.Write(make([]byte, 200_000)); !errors.Is(err, errNoRoom) {
-		t.Errorf("large body: got error %v", err)
+	for octets, free := range map[int]uint64{0: 3 << 20, 200_000: 1 << 40} { // full at its beginning, or meanwhile
+		set(func() (uint64, error) { return free, nil })
+		w := s.NewBody()
+		_, err := w.Write(make([]byte, octets))
+		must(t, err)
+		set(func() (uint64, error) { return 3 << 20, nil })
+		if _, err := w.Write(make([]byte, 200_000)); !errors.Is(err, errNoRoom) {
+			t.Errorf("large body of which %d octets are written: got error %v", octets, err)
+		}
+		w.Abort()
 	}
-	w.Abort()
 	items := leaseAll(t, s, "q")
 	if itemNames(items) != "a b" {
 		t.Fatalf("got items %q", itemNames(items))

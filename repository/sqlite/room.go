@@ -18,14 +18,19 @@ type room struct {
 	left    atomic.Uint64          // what it was
 }
 
-const roomEvery = 200 * time.Millisecond
+// While that much is free besides the reserve, it is enough to look now and then.
+const (
+	roomPlenty = 4 << 30
+	roomEvery  = 200 * time.Millisecond
+)
 
 // errNoRoom is what new mails are refused with.
 var errNoRoom = errors.New("too little free space on the disk for new mails")
 
 // check returns an error when there is no room for new mails.
 func (r *room) check() error {
-	if now := time.Now().UnixNano(); now-r.checked.Load() > int64(roomEvery) || now < r.checked.Load() {
+	now, checked := time.Now().UnixNano(), r.checked.Load()
+	if r.left.Load() < r.reserve+roomPlenty || now-checked > int64(roomEvery) || now < checked {
 		free, err := r.free()
 		if err != nil {
 			return nil // unknown: whoever writes will see
