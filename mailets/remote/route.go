@@ -31,6 +31,8 @@ func (in *Instance) candidates(ctx context.Context, domain string, retries int) 
 	switch ip, perr := netip.ParseAddr(domain); {
 	case len(in.cfg.Gateways) > 0:
 		out, err = in.gatewayTargets(ctx)
+	case perr == nil && isNowhere(ip):
+		err = noHost(domain, false)
 	case perr == nil:
 		out, err = in.withoutSelf(domain, []dns.MX{{Host: domain}}, [][]netip.Addr{{ip.Unmap()}})
 	default:
@@ -143,21 +145,28 @@ func (in *Instance) withoutSelf(domain string, mxs []dns.MX, addrs [][]netip.Add
 	return out, nil
 }
 
-// addrs resolves a host, leaving out addresses of a family that the configured
-// local address cannot reach.
+// addrs resolves a host, leaving out addresses that no host has, and those of a
+// family that the configured local address cannot reach.
 func (in *Instance) addrs(ctx context.Context, host string) ([]netip.Addr, error) {
 	all, err := in.services.DNS.Addrs(ctx, host)
 	if err != nil {
 		return nil, err
 	}
-	if !in.cfg.Bind.IsValid() {
-		return all, nil
-	}
-	out := slices.DeleteFunc(slices.Clone(all), func(ip netip.Addr) bool { return ip.Is4() != in.cfg.Bind.Is4() })
+	bind := in.cfg.Bind
+	out := slices.DeleteFunc(slices.Clone(all), func(ip netip.Addr) bool {
+		return isNowhere(ip) || bind.IsValid() && ip.Is4() != bind.Is4()
+	})
 	if len(out) == 0 {
-		return nil, fmt.Errorf("%s has no address of the family of %s: %w", host, in.cfg.Bind, dns.ErrNotFound)
+		return nil, fmt.Errorf("%s has no address that can be reached: %w", host, dns.ErrNotFound)
 	}
 	return out, nil
+}
+
+// isNowhere reports whether an address is none of a host. The system takes 0.0.0.0
+// and :: for this machine, so that a stranger's domain could send mail round and
+// round.
+func isNowhere(ip netip.Addr) bool {
+	return ip.IsUnspecified() || ip.IsMulticast() || ip == netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }
 
 // isSelf reports whether a host is this server, by name or by one of its
@@ -170,7 +179,11 @@ func (in *Instance) isSelf(host string, addrs []netip.Addr) bool {
 	}
 	self := in.services.Self
 	return self != nil && slices.ContainsFunc(addrs, func(ip netip.Addr) bool {
-		return self(netip.AddrPortFrom(ip, uint16(in.cfg.port())))
+		port := uint16(in.cfg.port())
+		if ip.IsLoopback() && (self(netip.AddrPortFrom(netip.IPv4Unspecified(), port)) || self(netip.AddrPortFrom(netip.IPv6Unspecified(), port))) {
+			return true // who listens everywhere does so on all of 127.0.0.0/8
+		}
+		return self(netip.AddrPortFrom(ip, port))
 	})
 }
 

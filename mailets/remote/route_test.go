@@ -9,7 +9,9 @@ import (
 
 func TestCandidates(t *testing.T) {
 	r := newRig(t, testConfig(), func(s *Services) {
-		s.Self = func(ap netip.AddrPort) bool { return ap == netip.MustParseAddrPort("192.0.2.99:25") }
+		s.Self = func(ap netip.AddrPort) bool {
+			return ap == netip.MustParseAddrPort("192.0.2.99:25") || ap == netip.MustParseAddrPort("0.0.0.0:25")
+		}
 	})
 	r.zone.Add(t,
 		"a.test. 60 IN MX 20 b.mx.test.", "a.test. 60 IN MX 10 a.mx.test.",
@@ -25,6 +27,9 @@ func TestCandidates(t *testing.T) {
 		"mx.here.test. 60 IN A 192.0.2.98",
 		"halftemp.test. 60 IN MX 10 temp.mx.test.",
 		"nothing.test. 60 IN TXT x",
+		"zero.test. 60 IN MX 10 zero.mx.test.", "zero.mx.test. 60 IN A 0.0.0.0", "zero.mx.test. 60 IN AAAA ::",
+		"cast.test. 60 IN A 224.0.0.1", "cast.test. 60 IN A 255.255.255.255", "cast.test. 60 IN A 192.0.2.5",
+		"loop.test. 60 IN MX 10 loop.mx.test.", "loop.mx.test. 60 IN A 127.0.0.53",
 	)
 	r.zone.Fail("temp.test", "SERVFAIL")
 	r.zone.Fail("temp.mx.test", "SERVFAIL")
@@ -55,6 +60,12 @@ func TestCandidates(t *testing.T) {
 		{domain: "gone.test", status: "4.1.2"},
 		{domain: "gone.test", retries: 1, status: "5.1.2"},
 		{domain: "nothing.test", retries: 1, status: "5.1.2"},
+		{domain: "zero.test", status: "4.4.4"},
+		{domain: "cast.test", want: "cast.test 192.0.2.5"},
+		{domain: "loop.test", status: "5.4.6"},
+		{domain: "0.0.0.0", status: "5.1.2"},
+		{domain: "::", status: "5.1.2"},
+		{domain: "127.1.2.3", status: "5.4.6"},
 		{domain: "", retries: 1, status: "5.1.2"},
 		{domain: "a b.test", retries: 1, status: "5.1.2"},
 	} {
