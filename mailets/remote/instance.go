@@ -73,13 +73,15 @@ func (in *Instance) Split(m *container.Mail) []container.Entry {
 	if len(in.cfg.Gateways) > 0 {
 		return []container.Entry{{Mail: m.Clone(), Queue: in.cfg.Queue, Destination: in.Destination("")}}
 	}
-	var out []container.Entry
 	names, rcpts := domains(m.Recipients)
-	for _, domain := range names {
-		c := m.Clone()
-		c.Recipients = rcpts[domain]
-		c.Name = m.Name + "-to-" + domain
-		out = append(out, container.Entry{Mail: c, Queue: in.cfg.Queue, Destination: in.Destination(domain)})
+	groups := make([][]container.Address, len(names))
+	for i, domain := range names {
+		groups[i] = rcpts[domain]
+	}
+	out := make([]container.Entry, len(names))
+	for i, c := range m.CloneFor(groups) {
+		c.Name = m.Name + "-to-" + names[i]
+		out[i] = container.Entry{Mail: c, Queue: in.cfg.Queue, Destination: in.Destination(names[i])}
 	}
 	return out
 }
