@@ -171,10 +171,22 @@ func (s *Spooler) refill(ctx context.Context) {
 			wait, err = s.lease(ctx)
 		}
 		if err != nil {
-			s.Log.ErrorContext(ctx, "the store fails; trying again", "err", err)
-			wait = s.Pause
+			s.Log.ErrorContext(ctx, "the store fails; trying again", "err", err, "in", s.Pause)
+			wait = 0
+			s.rest(ctx)
 		}
 		timer.Reset(wait)
+	}
+}
+
+// rest lets a store that fails alone for a while, whoever asks for more: its own
+// failures wake the spooler, too.
+func (s *Spooler) rest(ctx context.Context) {
+	timer := time.NewTimer(s.Pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
 	}
 }
 

@@ -29,10 +29,13 @@ type troubled struct {
 	asked   chan struct{}
 	left    chan struct{} // closed when the spooler takes no more
 	replied atomic.Bool
+
+	consumer atomic.Pointer[repository.Consumer] // woken by each change that fails, as a rolled back one may do
 }
 
 func (s *troubled) Consume(queue string, c repository.Consumer) {
 	s.Store.Consume(queue, c)
+	s.consumer.Store(&c)
 	if c == nil && s.left != nil {
 		close(s.left)
 	}
@@ -43,7 +46,13 @@ func (s *troubled) broken(c repository.Change) bool {
 		return false
 	}
 	s.tries.Add(1)
-	return s.fails.Add(-1) >= 0 || s.poison != nil && s.poison(c)
+	if s.fails.Add(-1) < 0 && (s.poison == nil || !s.poison(c)) {
+		return false
+	}
+	if c := *s.consumer.Load(); c != nil {
+		c.Wake()
+	}
+	return true
 }
 
 func (s *troubled) Commit(ctx context.Context, c repository.Change) error {
@@ -157,6 +166,30 @@ func TestCommitsFailForAWhile(t *testing.T) {
 
 // A mail whose result can never be stored does not run for ever: it counts as
 // failed and ends in the error repository.
+// TestStoreThatFailsIsLeftAlone: with a full disk each try costs a line of the
+// log at least; wake-ups must not turn the pause into a loop without one.
+func TestStoreThatFailsIsLeftAlone(t *testing.T) {
+	store := &troubled{Store: openStore(t)}
+	const fails, pause = 12, 20 * time.Millisecond
+	store.fails.Store(fails)
+	putAll(t, store.Store, "m", 1)
+	s := &spool.Spooler{Queues: store, Engine: engineFunc(toOutgoing), Threads: 1, ErrorRepository: errorURL, Log: quiet,
+		Backoff: func(int) time.Duration { return 0 }, Pause: pause}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	begin := time.Now()
+	go func() { done <- s.Run(ctx) }()
+	sizes(t, store.Store, 0, 1, 0)
+	// The run's own answer and the first look at it come without a pause.
+	if took, least := time.Since(begin), (fails-2)*pause; took < least {
+		t.Errorf("%d tries in %v, want at least %v", fails, took, least)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestResultThatCannotBeStored(t *testing.T) {
 	q := &troubled{Store: openStore(t), poison: func(c repository.Change) bool {
 		return len(c.Entries) > 0 && c.Entries[0].Queue == "outgoing"
