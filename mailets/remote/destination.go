@@ -56,8 +56,10 @@ const (
 	turn = 10
 )
 
-// maxSlow is how many attempts may be slow at once, besides the workers.
-func (q *queue) maxSlow() int { return max(4*q.threads, 100) }
+// maxSlow is how many attempts may be slow at once, besides the workers. Such an
+// attempt waits, and costs a connection and little else. Destinations known to be
+// dead get half of these places, so that workers can be freed from new ones.
+func (q *queue) maxSlow() int { return min(max(20*q.threads, 500), 2*maxWindow) }
 
 func (d *destination) maxLanes(threads int) int {
 	if d.limit > 0 && time.Now().Before(d.limitUntil) {

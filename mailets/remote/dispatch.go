@@ -40,7 +40,7 @@ func (q *queue) mayStart(d *destination, generous bool) bool {
 	case len(d.waiting) == 0:
 		return false
 	case d.ailing():
-		return lanes == 0 && q.slow < q.maxSlow()
+		return lanes == 0 && q.slow < q.maxSlow()/2
 	case q.busy >= q.threads || lanes >= d.maxLanes(q.threads):
 		return false
 	default:

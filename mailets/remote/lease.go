@@ -31,7 +31,7 @@ func (q *queue) setMore(d *destination) {
 func (q *queue) leaseDue(now time.Time) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.total >= q.window {
+	if q.used() >= q.window {
 		return false
 	}
 	age := now.Sub(q.lastLease)
@@ -42,7 +42,7 @@ func (q *queue) leaseDue(now time.Time) bool {
 		return true
 	case q.hinted && (q.total == 0 || age >= hintPause):
 		return true
-	case q.more && (age >= leasePause || q.lastGot > 0 && q.total <= q.window/2):
+	case q.more && (age >= leasePause || q.lastGot > 0 && q.used() <= q.window/2):
 		return true
 	}
 	for _, d := range q.wanting {
@@ -69,7 +69,7 @@ func (q *queue) lease(ctx context.Context) {
 		d.more = false
 		delete(q.wanting, key)
 	}
-	free := q.window - q.total
+	free := q.window - q.used()
 	req := repository.LeaseRequest{Queue: q.name, Limit: free - free/4, After: q.cursor}
 	req.PerDestination = func(key string) int {
 		q.mu.Lock()

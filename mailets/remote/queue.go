@@ -124,11 +124,15 @@ func (q *queue) forget(d *destination) {
 	}
 }
 
+// used returns how many places of the window are taken. What is on its way to a
+// slow host has left it: else many such hosts would fill it.
+func (q *queue) used() int { return q.total - q.slow }
+
 // room returns how many more items the destination may hold: as many as there
 // are places free. One busy destination so gets half of the window, and there
 // is always something left for a new one.
 func (q *queue) room(d *destination) int {
-	return max(0, q.window-q.total-d.held)
+	return max(0, q.window-q.used()-d.held)
 }
 
 // Reserve implements repository.Consumer.
@@ -138,7 +142,7 @@ func (q *queue) Reserve(key string) bool {
 	if !q.open {
 		return false
 	}
-	if q.total >= q.window {
+	if q.used() >= q.window {
 		q.more = true
 		return false
 	}
@@ -290,7 +294,7 @@ func (q *queue) housekeeping(now time.Time) time.Duration {
 	if q.hinted {
 		wait = min(wait, hintPause)
 	}
-	if !q.next.IsZero() && q.total < q.window {
+	if !q.next.IsZero() && q.used() < q.window {
 		wait = min(wait, q.next.Sub(now))
 	}
 	if len(q.retries) > 0 {

@@ -178,6 +178,29 @@ func TestDeadDestinationsDelayNobody(t *testing.T) {
 	}
 }
 
+// Nor do very many of them, more than fit into memory at once.
+func TestManyDeadDestinations(t *testing.T) {
+	t.Parallel()
+	c := testConfig()
+	c.Threads, c.ConnectTimeout = 50, time.Minute
+	r := newRig(t, c)
+	good := r.oneHop(hoptest.Options{})
+	r.route("192.0.2.66", hang)
+	for i := range 600 {
+		r.addr(fmt.Sprintf("dead%d.test", i), "192.0.2.66")
+		r.send(newMail(fmt.Sprintf("u@dead%d.test", i)))
+	}
+	r.run()
+	for i := range 20 {
+		r.send(newMail(fmt.Sprintf("u%d@there.test", i)))
+	}
+	good.Wait(t, 20)
+	r.stop()
+	if n := len(r.store.List("outgoing")); n != 600 {
+		t.Errorf("%d mails are left, want 600", n)
+	}
+}
+
 // One probe finds out that nobody is there, for all that waits.
 func TestOneProbePerDestination(t *testing.T) {
 	c := testConfig()
