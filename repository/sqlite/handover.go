@@ -104,23 +104,32 @@ func (w *writer) handOver(q *queueState, e *entry, ref *storedRef, id, now int64
 	w.accepts = append(w.accepts, accept{consumer: consumer, item: item, mail: e.mail})
 	w.after = append(w.after, func() {
 		l := &lease{id: id, item: item, queue: q, message: ref.row, body: ref.body}
-		item.Mail = w.fitBudget(mail, ref, l)
+		item.Mail = w.fitBudget(mail, e.content, ref, l)
 		w.leased[id] = l
 	})
 }
 
 // fitBudget returns m as it is handed over: as it is while the budget lasts,
-// else with its body left in the database.
-func (w *writer) fitBudget(m *container.Mail, ref *storedRef, l *lease) *container.Mail {
+// else with its body left in the store. content is what was stored of it now.
+func (w *writer) fitBudget(m *container.Mail, content container.Body, ref *storedRef, l *lease) *container.Mail {
 	l.cost = int64(len(m.Message.Header()))
 	l.key = keyOf(m.Message.Body())
 	m.Message.MarkStored(ref)
 	if data, ok := m.Message.Body().(container.BytesBody); ok {
-		if w.used+l.cost+int64(len(data)) <= w.budget {
+		file, inFile := content.(*fileBody)
+		var elsewhere container.Body
+		switch {
+		case w.used+l.cost+int64(len(data)) <= w.budget:
+		case inFile && file.row.Load() == ref.body:
+			elsewhere = file
+		case len(data) <= inlineLimit:
+			elsewhere = w.s.storedBody(ref.body, int64(len(data)), "")
+		}
+		if elsewhere == nil {
 			l.cost += int64(len(data))
-		} else if ref.body != 0 && len(data) <= inlineLimit {
+		} else {
 			lean := *m
-			lean.Message = container.NewMessage(m.Message.Header(), w.s.storedBody(ref.body, int64(len(data)), ""))
+			lean.Message = container.NewMessage(m.Message.Header(), elsewhere)
 			lean.Message.MarkStored(ref)
 			m, l.key = &lean, bodyKey{}
 		}
