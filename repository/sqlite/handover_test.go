@@ -2,6 +2,8 @@ package sqlite
 
 import (
 	"context"
+	"errors"
+	"io"
 	"sync"
 	"testing"
 	"time"
@@ -93,4 +95,108 @@ func TestConsumeOnFullDisk(t *testing.T) {
 	if len(old.items) != 0 || len(next.items) != 1 {
 		t.Errorf("the consumer before got %d items, the new one %d; want 0 and 1", len(old.items), len(next.items))
 	}
+}
+
+// TestManyDestinations: beyond the number of destinations that it remembers, the
+// store hands nothing over past what waits, and all of it again behind that.
+func TestManyDestinations(t *testing.T) {
+	dir := t.TempDir()
+	s := openTest(t, dir)
+	put(t, s, "q", testMail("m", nil))
+	fill(t, s, backlogMax+1, itemFill, "queue_item", "'q', 'd' || i || '.example', 0, 0, i, i, 0")
+	must(t, s.Close(context.Background()))
+	s = openTest(t, dir)
+	c := &greedy{}
+	s.Consume("q", c)
+	lease := func(cap int) []*repository.Item {
+		l, err := s.Lease(context.Background(), repository.LeaseRequest{Queue: "q", Limit: 2 * backlogMax, PerDestination: func(string) int { return cap }})
+		must(t, err)
+		return l.Items
+	}
+	commit := func(name, destination string) int {
+		must(t, s.Commit(context.Background(), repository.Change{Entries: []container.Entry{{Mail: testMail(name, nil), Queue: "q", Destination: destination}}}))
+		must(t, s.do(context.Background(), func(*writer) error { return nil }))
+		return len(c.items)
+	}
+	if items := lease(0); len(items) != 0 {
+		t.Fatalf("leased %d items though there was room for none", len(items))
+	}
+	if commit("behind", "d7.example") != 0 {
+		t.Error("an item was handed over past another one")
+	}
+	items := lease(10)
+	if len(items) != backlogMax+3 || items[len(items)-1].Mail == nil {
+		t.Errorf("leased %d items, want %d", len(items), backlogMax+3)
+	}
+	if commit("now", "d7.example") != 1 {
+		t.Error("an item was not handed over though none waits")
+	}
+	must(t, s.do(context.Background(), func(w *writer) error {
+		return w.c.exec("DELETE FROM queue_item WHERE message = 1 AND name LIKE 'name%'")
+	}))
+}
+
+// TestLargeInMemory: a large body that a mailet made in memory does not stay
+// there beyond the budget.
+func TestLargeInMemory(t *testing.T) {
+	s, err := Open(t.TempDir(), Options{Logger: quiet(), MemoryBudget: 500_000})
+	must(t, err)
+	closeAfter(t, s)
+	c := &greedy{}
+	s.Consume("q", c)
+	const size = 300_000
+	for _, name := range []string{"a", "b", "c"} {
+		put(t, s, "q", testMail(name, container.BytesBody(make([]byte, size))))
+	}
+	must(t, s.do(context.Background(), func(*writer) error { return nil }))
+	if n := s.Stats().Memory; n < size || n > 500_000 {
+		t.Errorf("%d octets are in memory, want those of one body", n)
+	}
+	inMemory := 0
+	for _, it := range c.items {
+		if _, ok := it.Mail.Message.Body().(container.BytesBody); ok {
+			inMemory++
+		}
+	}
+	if inMemory != 1 {
+		t.Errorf("%d bodies are in memory, want one", inMemory)
+	}
+	for _, it := range c.items {
+		if n, err := it.Mail.Message.WriteTo(io.Discard); err != nil || n < size {
+			t.Errorf("%s: %d octets, %v", it.Mail.Name, n, err)
+		}
+		edited := it.Mail.Clone()
+		edited.Message.SetHeader([]byte("Subject: edited\r\n"))
+		must(t, s.Commit(context.Background(), repository.Change{Done: it, Entries: []container.Entry{{Mail: edited, Queue: "next"}}}))
+	}
+	if n := count(t, s, "SELECT COUNT(*) FROM message WHERE path IS NOT NULL"); n != 3 {
+		t.Errorf("%d bodies are stored, want 3", n)
+	}
+	for _, it := range leaseAll(t, s, "next") {
+		must(t, s.Commit(context.Background(), repository.Change{Done: it}))
+	}
+	wantEmpty(t, s)
+}
+
+// TestCloseInTime: Close heeds its context though the disk hangs and others wait
+// for a place in front of the writer.
+func TestCloseInTime(t *testing.T) {
+	s, err := Open(t.TempDir(), Options{Logger: quiet()})
+	must(t, err)
+	release := hold(t, s)
+	var all sync.WaitGroup
+	all.Go(func() {
+		for range waitingMax + 1 {
+			s.CommitAsync(repository.Change{}, nil)
+		}
+	})
+	waitFor(t, "no place to be left", func() bool { return len(s.ops) == waitingMax })
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := s.Close(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("got error %v", err)
+	}
+	release()
+	all.Wait()
+	<-s.w.finished
 }

@@ -229,10 +229,14 @@ func (s *Store) Close(ctx context.Context) error {
 }
 
 func (s *Store) close(ctx context.Context) error {
-	s.sending.Lock()
-	s.closed = true
-	close(s.ops)
-	s.sending.Unlock()
+	// Those that wait for a place in front of the writer get it first. When the
+	// disk hangs nobody does: then this goroutine ends with the process.
+	go func() {
+		s.sending.Lock()
+		defer s.sending.Unlock()
+		s.closed = true
+		close(s.ops)
+	}()
 	select {
 	case <-s.w.finished:
 	case <-ctx.Done():
