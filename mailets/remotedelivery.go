@@ -54,14 +54,18 @@ import (
 //   - connectiontimeout (default 60000): milliseconds to wait for a connection.
 //   - connectionTimeout: the same.
 //   - sendpartial (default false): send to the accepted recipients when others
-//     are refused. If not, the accepted ones wait for the next attempt.
+//     are refused. If not, the accepted ones wait for the next attempt, with the
+//     outcome deferred and the refusal as its text; the refused ones go to the
+//     bounce processor at once.
 //   - bounceProcessor: processor of failed mails. Without one, the sender gets
 //     a plain text message.
 //   - onSuccess: processor of delivered mails.
 //   - gateway: comma list of hosts that take all mail, host[:port] or
 //     [IPv6 address]:port.
 //   - gatewayPort: port of gateways that are given without one.
-//   - gatewayUsername: user to authenticate as (PLAIN or LOGIN).
+//   - gatewayUsername: user to authenticate as (PLAIN or LOGIN). With startTLS
+//     alone the password goes out in clear to a gateway that does not offer
+//     STARTTLS; mail.smtp.starttls.required prevents that.
 //   - gatewayusername: the same.
 //   - gatewayPassword: the password.
 //   - loadBalancing (default true): try gateways in random order.
@@ -76,7 +80,9 @@ import (
 //   - usePriority (default false): keep the attribute MAIL_PRIORITY in the
 //     queue; retries then have priority -9.
 //   - deliveryThreads (default 50): deliveries at the same time. At most 20 of
-//     them go to one destination.
+//     them go to one destination. One that takes longer than half a second gives
+//     its place to others that wait, so there may be more, up to twenty times
+//     the number, while hosts are slow or dead.
 //   - debug (default false): log the SMTP conversations at level info.
 //   - mail.smtp.port: port of hosts that are given without one.
 //   - mail.smtp.localhost: overrides heloName.
@@ -162,6 +168,9 @@ func remoteConfig(p *conf.Params, s Services) remote.Config {
 	bindAddress(p, "bind", &c)
 	gateways(p, &c)
 	properties(p, &c)
+	if c.Auth != nil && !c.StartTLS && !c.StartTLSRequired && !c.ImplicitTLS {
+		p.Warn("gatewayUsername", "<gatewayUsername>: the password is sent in clear; set <startTLS>, <sslEnable> or <mail.smtp.starttls.required>")
+	}
 	if c.Timeout > 0 {
 		c.FinalTimeout = c.Timeout
 	}
