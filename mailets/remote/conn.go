@@ -94,9 +94,20 @@ func (e *stageError) Unwrap() error { return e.err }
 // past is a deadline that ends every read and write at once.
 var past = time.Unix(1, 0)
 
-// watch lets the end of ctx interrupt reads and writes until stop is called.
-func (c *conn) watch(ctx context.Context) (stop func() bool) {
-	return context.AfterFunc(ctx, func() { _ = c.raw.SetDeadline(past) })
+// watch lets the end of ctx interrupt reads and writes until stop is called,
+// once. Behind it no interruption comes any more: one that was late would break
+// off the message that may still be sent.
+func (c *conn) watch(ctx context.Context) (stop func()) {
+	over := make(chan struct{})
+	cancel := context.AfterFunc(ctx, func() {
+		_ = c.raw.SetDeadline(past)
+		close(over)
+	})
+	return func() {
+		if !cancel() {
+			<-over
+		}
+	}
 }
 
 // arm gives reads and writes d from now, nothing when ctx is over: its end may
