@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/mailetd/mailetd/container"
 	"github.com/mailetd/mailetd/repository"
@@ -200,4 +201,39 @@ func fileLimit(t *testing.T, octets uint64) (unlimited func()) {
 	reset := func() { must(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before)) }
 	t.Cleanup(reset)
 	return reset
+}
+
+// TestClockSetBack: an item that was delayed while the clock was wrong does not
+// wait for that time to come.
+func TestClockSetBack(t *testing.T) {
+	dir := t.TempDir()
+	now := time.Unix(1_800_000_000, 0)
+	var s *Store
+	open := func() {
+		if s != nil {
+			must(t, s.Close(context.Background()))
+		}
+		var err error
+		s, err = Open(dir, Options{Logger: quiet(), Now: func() time.Time { return now }})
+		must(t, err)
+	}
+	delayed := func(name string) {
+		must(t, s.Commit(context.Background(), repository.Change{Entries: []container.Entry{{Mail: testMail(name, nil), Queue: "q", Delay: time.Hour}}}))
+	}
+	now = now.Add(300 * 24 * time.Hour)
+	open()
+	delayed("wrong")
+	now = now.Add(-300 * 24 * time.Hour)
+	for range 2 { // what is right stays right
+		open()
+		delayed("right")
+		if got := itemNames(leaseAll(t, s, "q")); got != "" {
+			t.Errorf("got items %q before their time", got)
+		}
+	}
+	now = now.Add(61 * time.Minute)
+	if got := itemNames(leaseAll(t, s, "q")); got != "wrong right right" {
+		t.Errorf("got items %q, want wrong right right", got)
+	}
+	must(t, s.Close(context.Background()))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/mailetd/mailetd/repository"
 )
@@ -377,12 +378,28 @@ func (w *writer) recover() error {
 	if err := w.c.query(latest, func(row []value) error { w.lastTime = asInt(row[0]); return nil }); err != nil {
 		return err
 	}
+	if err := w.correctDelays(); err != nil {
+		return err
+	}
 	for _, q := range w.known {
 		if err := w.findBacklog(q); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// correctDelays lets items that were delayed by a clock ahead of this one wait
+// for as long as they were meant to. A machine that starts with a wrong date
+// would otherwise keep them for years.
+func (w *writer) correctDelays() error {
+	now := w.now().UnixNano()
+	if w.lastTime-now < int64(time.Minute) {
+		return nil
+	}
+	w.log.Warn("the clock was set back: delays of mails in queues begin anew", "by", time.Duration(w.lastTime-now))
+	return w.c.exec(fmt.Sprintf(`UPDATE queue_item SET ready_at = ready_at - (enqueued_at - %d)
+		WHERE state = %d AND enqueued_at > %[1]d AND ready_at >= enqueued_at`, now, stateDelayed))
 }
 
 // findBacklog notes which destinations of q have ready items.
