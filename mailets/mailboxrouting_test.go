@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -176,13 +177,33 @@ func TestToSenderFolder(t *testing.T) {
 		}
 	}
 	s := testServices(t)
+	again := container.NewRegistry()
+	Register(again, s)
+	ma := mustLoad(t, again, "ToSenderFolder", "")
+	m := testMail("alice@example.com")
+	m.Sender = container.MustAddress("bob@example.com")
+	serve(t, ma, m)
+	sent := filepath.Join(s.MailDir, "example.com/bob/.Sent")
+	files, err := filepath.Glob(filepath.Join(sent, "new", "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	if err := os.Rename(files[0], filepath.Join(sent, "cur", filepath.Base(files[0])+":2,S")); err != nil { // it was read
+		t.Fatal(err)
+	}
+	m.Set(container.AttrErrorCount, int32(1)) // and the mail runs again
+	serve(t, ma, m)
+	if files, _ = filepath.Glob(filepath.Join(sent, "new", "*")); len(files) != 0 {
+		t.Errorf("stored twice: %v", files)
+	}
+	s = testServices(t)
 	d, storage := localtest.Directory(t, []string{"example.com"}, "bob@example.com")
 	s.Local = d
 	r := container.NewRegistry()
 	Register(r, s)
 	broken := errors.New("disk on fire")
 	storage.FailWith(broken)
-	m := testMail("alice@example.com")
+	m = testMail("alice@example.com")
 	m.Sender = container.MustAddress("bob@example.com")
 	if err := mustLoad(t, r, "ToSenderFolder", "<consume>true</consume>").Service(t.Context(), m, &container.Outbox{}); !errors.Is(err, broken) || m.State != "root" {
 		t.Errorf("got %v, state %s", err, m.State)
@@ -239,6 +260,12 @@ func TestSubAddressing(t *testing.T) {
 		if rcpts := strings.Join(container.AddressStrings(m.Recipients), " "); rcpts != tc.want || !reflect.DeepEqual(got, tc.paths) {
 			t.Errorf("%s: got %s, %v; want %s, %v", tc.in, rcpts, got, tc.want, tc.paths)
 		}
+	}
+	earlier := testMail("bob@example.com", "bob+lists@example.com")
+	earlier.Set(bob, list("Spam"))
+	serve(t, ma, earlier)
+	if got := earlier.Attributes.Strings(bob); !slices.Equal(got, []string{"Spam", "lists"}) {
+		t.Errorf("after another directive: %v", got)
 	}
 	m := testMail("bob+lists@example.com")
 	m.Set(container.AttrDSNNotify, map[string]container.Value{"bob+lists@example.com": "NEVER"})

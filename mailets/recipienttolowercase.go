@@ -22,18 +22,18 @@ func newRecipientToLowerCase(*conf.Params) container.Mailet { return &RecipientT
 
 // Service changes the recipients.
 func (*RecipientToLowerCase) Service(_ context.Context, m *container.Mail, _ *container.Outbox) error {
-	var out []container.Address
-	for i, r := range m.Recipients {
-		low := strings.ToLower(r.Local)
-		if low != r.Local && out == nil {
-			out = append(make([]container.Address, 0, len(m.Recipients)), m.Recipients[:i]...)
-		}
-		if r.Local = low; out != nil && !container.ContainsAddress(out, r) {
-			out = append(out, r)
-		}
+	changed := false
+	for _, r := range m.Recipients {
+		changed = changed || strings.ToLower(r.Local) != r.Local
 	}
-	if out != nil {
-		m.Recipients = out
+	if !changed {
+		return nil
 	}
+	var out addressSet
+	for _, r := range m.Recipients {
+		r.Local = strings.ToLower(r.Local)
+		out.add(r)
+	}
+	m.Recipients = out.list
 	return nil
 }

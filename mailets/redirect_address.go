@@ -112,40 +112,40 @@ func splitAddressList(v string) []string {
 
 // envelope returns the recipients that the list stands for, each once.
 func (l addressItems) envelope(m *container.Mail, postmaster container.Address) []container.Address {
-	var out []container.Address
+	var out addressSet
 	for _, i := range l {
 		switch i.word {
 		case wordSender, wordReversePath, wordFrom:
-			out = appendAddresses(out, m.Sender)
+			out.add(m.Sender)
 		case wordReplyTo:
-			out = appendAddresses(out, replyAddresses(m)...)
+			out.add(replyAddresses(m)...)
 		case wordRecipients, wordTo:
-			out = appendAddresses(out, m.Recipients...)
+			out.add(m.Recipients...)
 		default:
-			out = appendAddresses(out, i.fixed(postmaster))
+			out.add(i.fixed(postmaster))
 		}
 	}
-	return out
+	return out.list
 }
 
 // header returns the addresses of the To field that the list stands for.
 func (l addressItems) header(m *container.Mail, postmaster container.Address) []container.Address {
-	var out []container.Address
+	var out addressSet
 	for _, i := range l {
 		switch i.word {
 		case wordSender, wordReversePath:
-			out = appendAddresses(out, m.Sender)
+			out.add(m.Sender)
 		case wordFrom:
-			out = appendAddresses(out, fromAddresses(m)...)
+			out.add(fromAddresses(m)...)
 		case wordReplyTo:
-			out = appendAddresses(out, replyAddresses(m)...)
+			out.add(replyAddresses(m)...)
 		case wordRecipients, wordTo:
-			out = appendAddresses(out, mime.Addresses(m.Message.Header(), "To")...)
+			out.add(mime.Addresses(m.Message.Header(), "To")...)
 		default:
-			out = appendAddresses(out, i.fixed(postmaster))
+			out.add(i.fixed(postmaster))
 		}
 	}
-	return out
+	return out.list
 }
 
 // fixed returns what does not depend on the mail; null for nothing.
@@ -165,14 +165,24 @@ func (i addressItem) one(m *container.Mail, postmaster container.Address) contai
 	return i.fixed(postmaster)
 }
 
-// appendAddresses adds those that are not null and not there.
-func appendAddresses(list []container.Address, more ...container.Address) []container.Address {
+// addressSet is a list of addresses, each once. A header can have very many of
+// them, so it must not be searched from end to end.
+type addressSet struct {
+	list  []container.Address
+	known map[string]bool
+}
+
+// add appends those that are not null and not there.
+func (s *addressSet) add(more ...container.Address) {
+	if s.known == nil {
+		s.known = make(map[string]bool, len(more))
+	}
 	for _, a := range more {
-		if !a.IsNull() && !container.ContainsAddress(list, a) {
-			list = append(list, a)
+		if key := a.Key(); !a.IsNull() && !s.known[key] {
+			s.known[key] = true
+			s.list = append(s.list, a)
 		}
 	}
-	return list
 }
 
 // replyAddresses returns whom an answer to the mail goes to (RFC 5322 §3.6.3).

@@ -3,6 +3,7 @@ package mailets
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"regexp"
 	"slices"
@@ -161,6 +162,12 @@ func TestRedirectHeader(t *testing.T) {
 		}
 	}
 	m := redirectMail()
+	m.Message.SetHeader([]byte("Auto-Submitted: auto-replied\r\n" + redirectHeader))
+	auto := onlyEntry(t, serve(t, mustLoad(t, testRegistry(t), "Redirect", "<recipients>x@example.net</recipients><inline>body</inline>"), m))
+	if v, _ := mime.Get(auto.Message.Header(), "Auto-Submitted"); v != "auto-replied" {
+		t.Errorf("Auto-Submitted is %q", v)
+	}
+	m = redirectMail()
 	m.Message = container.NewMessage([]byte("Subject: x\r\n"), nil)
 	n := onlyEntry(t, serve(t, mustLoad(t, testRegistry(t), "Forward", "<forwardTo>x@example.net</forwardTo>"), m))
 	if v, ok := mime.Get(n.Message.Header(), "Date"); !ok || v == "" {
@@ -189,6 +196,21 @@ func TestRedirectEnvelope(t *testing.T) {
 	}
 	if m.State != container.StateRoot || len(m.Recipients) != 2 || len(m.Attributes) != 5 {
 		t.Errorf("the mail changed: %+v", m)
+	}
+}
+
+// A header can have very many addresses.
+func TestRedirectManyAddresses(t *testing.T) {
+	var b strings.Builder
+	const n = 50_000
+	for i := range n {
+		fmt.Fprintf(&b, "Reply-To: u%d@x.test, u%d@x.test\r\n", i, i)
+	}
+	m := redirectMail()
+	m.Message.SetHeader([]byte(b.String()))
+	got := onlyEntry(t, serve(t, mustLoad(t, testRegistry(t), "Redirect", "<recipients>replyTo</recipients><to>unaltered</to>"), m))
+	if len(got.Recipients) != n {
+		t.Errorf("got %d recipients", len(got.Recipients))
 	}
 }
 
@@ -319,6 +341,21 @@ func TestNotifyEnvelope(t *testing.T) {
 		if !n.Sender.IsNull() || len(n.Recipients) != 1 || n.Recipients[0].String() != tc.rcpt || m.State != container.StateRoot || mime.Has(n.Message.Header(), "Reply-To") {
 			t.Errorf("%s %s: got %+v", tc.class, tc.params, n)
 		}
+	}
+}
+
+func TestNotifyAddresses(t *testing.T) {
+	m := redirectMail()
+	m.Sender = container.Address{}
+	n := onlyEntry(t, serve(t, mustLoad(t, testRegistry(t), "NotifyPostmaster", "<sender>sender</sender>"), m))
+	if got, _ := mime.Get(n.Message.Header(), "From"); got != "bob@example.com" {
+		t.Errorf("null sender: From is %q", got)
+	}
+	m = redirectMail()
+	m.Sender = container.MustAddress("jörg@example.org")
+	n = onlyEntry(t, serve(t, mustLoad(t, testRegistry(t), "NotifySender", ""), m))
+	if utf8, _ := n.Attributes.Bool(container.AttrSMTPUTF8); !utf8 {
+		t.Errorf("attributes are %v", n.Attributes)
 	}
 }
 

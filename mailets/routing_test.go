@@ -390,6 +390,11 @@ func TestServerTime(t *testing.T) {
 	if !n.Sender.IsNull() || len(n.Recipients) != 1 || n.Recipients[0].String() != "reply@example.org" || m.State != container.StateRoot {
 		t.Errorf("got %+v", n)
 	}
+	many := redirectMail()
+	many.Message.SetHeader([]byte("Reply-To: a@x.test, b@x.test\r\n"))
+	if n := onlyEntry(t, serve(t, ma, many)); len(n.Recipients) != 1 {
+		t.Errorf("answered to %v", n.Recipients)
+	}
 	for _, header := range []string{"Auto-Submitted: auto-generated\r\n", "Precedence: Bulk\r\n", "List-Id: <x>\r\n", "List-Unsubscribe: <x>\r\n"} {
 		m := redirectMail()
 		m.Message.SetHeader([]byte(header + redirectHeader))

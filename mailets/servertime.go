@@ -16,14 +16,15 @@ import (
 //
 //	<mailet match="RecipientIs=time@example.com" class="ServerTime"/>
 //
-// The answer goes to Reply-To, or else From, and comes from the first recipient.
+// The answer goes to the first address in Reply-To, or else From, and comes from
+// the first recipient.
 // Automatic mail and mail with a null sender get none. The mail itself goes on.
 //
 // Parameters: none.
 //
-// Differs from James: automatic mail, such as that of lists, is not answered, and
-// the answer has the null reverse-path and Auto-Submitted (RFC 3834); the text is
-// another.
+// Differs from James: automatic mail, such as that of lists, is not answered; the
+// answer goes to one address, not to as many as a stranger lists; it has the null
+// reverse-path and Auto-Submitted (RFC 3834); the text is another.
 type ServerTime struct {
 	hostname string
 	now      func() time.Time
@@ -38,7 +39,7 @@ func (s *ServerTime) Service(_ context.Context, m *container.Mail, out *containe
 	if m.Sender.IsNull() || len(m.Recipients) == 0 || automatic(m) {
 		return nil
 	}
-	to, now := replyAddresses(m), s.now()
+	to, now := replyAddresses(m)[:1], s.now()
 	h := headFields{
 		{"Date", mime.FormatDate(now)},
 		{"From", m.Recipients[0].Path()},

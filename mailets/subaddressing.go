@@ -57,8 +57,11 @@ type subAddress struct {
 
 // Service changes recipients and attributes; on an error the mail is as it was.
 func (s *SubAddressing) Service(ctx context.Context, m *container.Mail, _ *container.Outbox) error {
+	if !slices.ContainsFunc(m.Recipients, func(a container.Address) bool { return strings.Contains(a.Local, "+") }) {
+		return nil
+	}
 	var found []subAddress
-	var rcpts []container.Address
+	var rcpts addressSet
 	folders := map[string][]string{} // by user; "" for the inbox
 	for _, rcpt := range m.Recipients {
 		sub, ok, err := s.resolve(ctx, rcpt)
@@ -72,9 +75,7 @@ func (s *SubAddressing) Service(ctx context.Context, m *container.Mail, _ *conta
 		}
 		user := s.users.Username(sub.plain)
 		folders[user] = append(folders[user], sub.folder)
-		if !container.ContainsAddress(rcpts, sub.plain) {
-			rcpts = append(rcpts, sub.plain)
-		}
+		rcpts.add(sub.plain)
 	}
 	if len(found) == 0 {
 		return nil
@@ -85,7 +86,7 @@ func (s *SubAddressing) Service(ctx context.Context, m *container.Mail, _ *conta
 			m.Set("DeliveryPaths_"+user, paths)
 		}
 	}
-	s.rename(m, found, rcpts)
+	s.rename(m, found, rcpts.list)
 	return nil
 }
 

@@ -41,8 +41,7 @@ func (*UseHeaderRecipients) Service(_ context.Context, m *container.Mail, out *c
 	if mime.Has(h, "Mail-For") {
 		names = []string{"Mail-For"}
 	}
-	var rcpts []container.Address
-	known := map[string]bool{}
+	var rcpts addressSet
 	for _, name := range names {
 		for _, v := range mime.Values(h, name) {
 			boxes, ok := mime.ParseAddresses(v)
@@ -50,21 +49,18 @@ func (*UseHeaderRecipients) Service(_ context.Context, m *container.Mail, out *c
 				return fmt.Errorf("use header recipients: %s has something that is no address", name)
 			}
 			for _, b := range boxes {
-				if key := b.Address.Key(); !known[key] {
-					known[key] = true
-					rcpts = append(rcpts, b.Address)
-				}
+				rcpts.add(b.Address)
 			}
 		}
 	}
-	if len(rcpts) == 0 {
+	if len(rcpts.list) == 0 {
 		return errors.New("use header recipients: there is no address in the header")
 	}
 	c, err := m.Duplicate()
 	if err != nil {
 		return fmt.Errorf("use header recipients: %w", err)
 	}
-	c.Recipients = rcpts
+	c.Recipients = rcpts.list
 	out.Send(c)
 	m.State = container.StateGhost
 	return nil
