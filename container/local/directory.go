@@ -90,7 +90,9 @@ type Config struct {
 	AutoDomains []string
 	// LookupIPs, when not nil, returns the addresses of a domain, which then
 	// count as local address literals (autodetectIP). A failure means none.
-	LookupIPs       func(ctx context.Context, domain string) []string
+	LookupIPs func(ctx context.Context, domain string) []string
+	// DetectTimeout bounds the lookups of all domains; 0: 2 s.
+	DetectTimeout   time.Duration
 	ReadOnlyDomains bool // XMLDomainList: changes are refused
 
 	VirtualHosting bool
@@ -116,14 +118,15 @@ type Directory struct {
 	cfg   Config
 	store Storage
 
-	domains  cache[domainSet]
-	users    cache[bool]
-	mappings cache[[]rule]
-	verified cache[[32]byte]
-	regexes  regexCache
-	hashing  chan struct{} // bounds concurrent password hashing
-	macKey   [32]byte
-	removed  sync.Map // static domains removed since the start
+	domains   cache[domainSet]
+	users     cache[bool]
+	mappings  cache[[]rule]
+	verified  cache[[32]byte]
+	regexes   regexCache
+	detection detection
+	hashing   chan struct{} // bounds concurrent password hashing
+	macKey    [32]byte
+	removed   sync.Map // static domains removed since the start
 }
 
 // New returns a directory over store.
@@ -134,6 +137,9 @@ func New(cfg Config, store Storage) *Directory {
 	}
 	if cfg.HashIterations <= 0 {
 		cfg.HashIterations = ownIterations
+	}
+	if cfg.DetectTimeout <= 0 {
+		cfg.DetectTimeout = detectTimeout
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -232,12 +233,73 @@ func TestDomains(t *testing.T) {
 	}
 }
 
+// A resolver that does not answer must not hold up every question about domains:
+// addresses are asked for by one caller, for a short time, and kept.
+func TestDetectionDoesNotHold(t *testing.T) {
+	var mu sync.Mutex
+	now, calls, dead := time.Now(), 0, false
+	cfg := local.Config{DefaultDomain: "a.test", StaticDomains: []string{"b.test", "c.test"}, Now: func() time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		return now
+	}}
+	cfg.LookupIPs = func(ctx context.Context, _ string) []string {
+		mu.Lock()
+		calls++
+		hang := dead
+		mu.Unlock()
+		if hang {
+			<-ctx.Done()
+			return nil
+		}
+		return []string{"192.0.2.7"}
+	}
+	cfg.DetectTimeout = 20 * time.Millisecond
+	d := local.New(cfg, localtest.NewStorage())
+	for i := range 10 {
+		mu.Lock()
+		now, dead = now.Add(11*time.Second), i > 0
+		mu.Unlock()
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				ok, err := d.IsLocalDomain(context.Background(), "192.0.2.7")
+				if err != nil || i == 1 && !ok {
+					t.Errorf("got %t, %v after the resolver died", ok, err)
+				}
+			})
+		}
+		wg.Wait()
+	}
+	if calls > 3*4 {
+		t.Errorf("got %d lookups of 3 domains in two minutes, want at most 12", calls)
+	}
+}
+
 func TestDetectedIPCannotBeRemoved(t *testing.T) {
 	cfg := local.Config{DefaultDomain: "a.test", LookupIPs: func(context.Context, string) []string { return []string{"192.0.2.7"} }}
 	d := local.New(cfg, localtest.NewStorage())
 	err := d.RemoveDomain(t.Context(), "192.0.2.7")
 	if !errors.Is(err, local.ErrNotRemovable) || err.Error() != "192.0.2.7 is autodetected and cannot be removed" {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestMappingsTakesAnySpelling(t *testing.T) {
+	s := localtest.NewStorage()
+	s.Map("x@a.test", "alias:y@a.test")
+	s.Map("a.test", "domain:b.test")
+	for _, cfg := range []local.Config{{}, {StaticMappings: map[string][]local.Mapping{
+		"x@a.test": {{Type: local.MapAlias, Target: "y@a.test"}}, "a.test": {{Type: local.MapDomain, Target: "b.test"}}}}} {
+		d := local.New(cfg, s)
+		for _, source := range []string{"X@A.test", " x@a.test", "A.test", "*@a.test"} {
+			if got, err := d.Mappings(t.Context(), source); len(got) != 1 || err != nil {
+				t.Errorf("%q: got %v, %v, want one mapping", source, got, err)
+			}
+		}
+		if _, err := d.Mappings(t.Context(), "a b@c"); !errors.Is(err, local.ErrInvalid) {
+			t.Errorf("bad source: got %v, want ErrInvalid", err)
+		}
 	}
 }
 

@@ -58,11 +58,7 @@ func (d *Directory) domainSet(ctx context.Context) (domainSet, error) {
 		set[s] = true
 	}
 	if d.cfg.LookupIPs != nil {
-		for _, s := range slices.Collect(maps.Keys(set)) {
-			for _, ip := range d.cfg.LookupIPs(ctx, s) {
-				set[lower(ip)] = true
-			}
-		}
+		d.detectIPs(ctx, set)
 	}
 	delete(set, "")
 	d.domains.put("", set, now, gen)

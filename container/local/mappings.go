@@ -101,7 +101,7 @@ func (d *Directory) AddMapping(ctx context.Context, source string, m Mapping) er
 	if err != nil {
 		return err
 	}
-	have, err := d.Mappings(ctx, source)
+	have, err := d.mappingsOf(ctx, source)
 	if err != nil || slices.Contains(have, m) {
 		return err
 	}
@@ -131,7 +131,7 @@ func (d *Directory) PutMapping(ctx context.Context, source string, m Mapping) er
 		return refuse(ErrInvalid, fmt.Sprintf("unknown mapping type %q", m.Type))
 	}
 	m.Target = normalTarget(m, d.cfg.DefaultDomain)
-	have, err := d.Mappings(ctx, source)
+	have, err := d.mappingsOf(ctx, source)
 	if err != nil || slices.Contains(have, m) {
 		return err
 	}
@@ -284,7 +284,7 @@ func (d *Directory) checkLoop(ctx context.Context, source string, m Mapping) err
 // deletes a user's data).
 func (d *Directory) RemoveUserMappings(ctx context.Context, user string) error {
 	user = lower(user)
-	own, err := d.Mappings(ctx, user)
+	own, err := d.mappingsOf(ctx, user)
 	if err != nil {
 		return err
 	}
@@ -313,7 +313,7 @@ func (d *Directory) RemoveUserMappings(ctx context.Context, user string) error {
 // (webadmin's task that renames a user).
 func (d *Directory) RenameForwards(ctx context.Context, from, to string) error {
 	from, to = lower(from), lower(to)
-	ms, err := d.Mappings(ctx, from)
+	ms, err := d.mappingsOf(ctx, from)
 	if err != nil {
 		return err
 	}

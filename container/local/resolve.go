@@ -176,7 +176,7 @@ func (d *Directory) rulesOf(ctx context.Context, source string) ([]rule, error) 
 	if ok {
 		return rules, nil
 	}
-	ms, err := d.Mappings(ctx, source)
+	ms, err := d.mappingsOf(ctx, source)
 	if err != nil {
 		return nil, err
 	}
@@ -192,9 +192,18 @@ func (d *Directory) rulesOf(ctx context.Context, source string) ([]rule, error) 
 	return rules, nil
 }
 
-// Mappings returns the mappings of one source (see ParseSource), in order of
-// processing.
+// Mappings returns the mappings of one source, in any form that ParseSource
+// takes, in order of processing.
 func (d *Directory) Mappings(ctx context.Context, source string) ([]Mapping, error) {
+	source, err := ParseSource(source)
+	if err != nil {
+		return nil, err
+	}
+	return d.mappingsOf(ctx, source)
+}
+
+// mappingsOf returns the mappings of a source in its normal form.
+func (d *Directory) mappingsOf(ctx context.Context, source string) ([]Mapping, error) {
 	if d.cfg.StaticMappings != nil {
 		return sortMappings(slices.Clone(d.cfg.StaticMappings[source])), nil
 	}

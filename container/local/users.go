@@ -72,7 +72,7 @@ func (d *Directory) AddUser(ctx context.Context, name, password string) error {
 	if !d.cfg.VirtualHosting {
 		source += "@" + d.cfg.DefaultDomain
 	}
-	have, err := d.Mappings(ctx, source)
+	have, err := d.mappingsOf(ctx, source)
 	if err != nil {
 		return err
 	}
