@@ -38,21 +38,28 @@ type Services struct {
 }
 
 const (
-	james      = container.MailetPackage
-	jmapFilter = "org.apache.james.jmap.mailet.filter."
-	jdkim      = "org.apache.james.jdkim.mailets."
+	james        = container.MailetPackage
+	jmapFilter   = "org.apache.james.jmap.mailet.filter."
+	spamassassin = "org.apache.james.spamassassin."
+	rspamd       = "org.apache.james.rspamd."
+	clamav       = "org.apache.james.clamav."
+	jdkim        = "org.apache.james.jdkim.mailets."
 )
 
 // Register adds every mailet of this package to r. One line each, sorted.
 func Register(r *container.Registry, s Services) {
 	s = withDefaults(s)
+	r.Mailet(clamav+"ClamAVScan", newClamAVScan(s))
 	r.Mailet(jdkim+"DKIMSign", newDKIMSign(s))
 	r.Mailet(jdkim+"DKIMVerify", newDKIMVerify(s))
 	r.Mailet(jdkim+"EncapsulatedDKIMSign", newEncapsulatedDKIMSign(s))
 	r.Mailet(jmapFilter+"JMAPFiltering", newJMAPFiltering)
+	r.Mailet(rspamd+"RspamdScanner", newRspamdScanner(s))
+	r.Mailet(spamassassin+"SpamAssassin", newSpamAssassin(s))
 	r.Mailet(james+"AddDeliveredToHeader", newAddDeliveredToHeader)
 	r.Mailet(james+"AddSubjectPrefix", newAddSubjectPrefix)
 	r.Mailet(james+"Bounce", newBounce(s))
+	r.Mailet(james+"ClamAVScan", newClamAVScan(s))
 	r.Mailet(james+"ContactExtractor", newContactExtractor)
 	r.Mailet(james+"DKIMSign", newDKIMSign(s))
 	r.Mailet(james+"DKIMVerify", newDKIMVerify(s))
@@ -87,6 +94,7 @@ func Register(r *container.Registry, s Services) {
 	r.Mailet(james+"RemoveMimeHeaderByPrefix", newRemoveMimeHeaderByPrefix)
 	r.Mailet(james+"Requeue", newRequeue)
 	r.Mailet(james+"Resend", newResend(s))
+	r.Mailet(james+"RspamdScanner", newRspamdScanner(s))
 	r.Mailet(james+"SPF", newSPF(s))
 	r.Mailet(james+"SanitizeMimeMessageId", newSanitizeMimeMessageID(s.Hostname))
 	r.Mailet(james+"SaveMailNameInHeaders", newSaveMailNameInHeaders)
@@ -96,6 +104,7 @@ func Register(r *container.Registry, s Services) {
 	r.Mailet(james+"SetMailAttribute", newSetMailAttribute)
 	r.Mailet(james+"SetMimeHeader", newSetMimeHeader)
 	r.Mailet(james+"Sieve", newSieve)
+	r.Mailet(james+"SpamAssassin", newSpamAssassin(s))
 	r.Mailet(james+"SplitMail", newSplitMail)
 	r.Mailet(james+"SubAddressing", newSubAddressing(s))
 	r.Mailet(james+"ToProcessor", newToProcessor)
