@@ -25,6 +25,10 @@ import (
 // in memory.
 var ErrTooLarge = errors.New("content of a part is too large")
 
+// ErrMalformed is returned for content that its transfer encoding cannot be
+// undone of.
+var ErrMalformed = errors.New("content of a part is malformed")
+
 // ErrCharset is returned for text that cannot be read or written without losing
 // characters.
 var ErrCharset = errors.New("text does not fit its charset")
@@ -63,34 +67,115 @@ func (e *Entity) Open(body container.Body) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
+	d, err := e.decoder(raw)
+	if err != nil {
+		raw.Close()
+		return nil, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{d, raw}, nil
+}
+
+func (e *Entity) decoder(raw io.Reader) (io.Reader, error) {
+	if identity(e.Encoding()) {
+		return raw, nil
+	}
 	var h message.Header
 	h.Set("Content-Transfer-Encoding", e.Encoding())
 	h.Set("Content-Type", "application/octet-stream") // keeps the charset as it is
 	d, err := message.New(h, raw)
 	if err != nil {
-		raw.Close()
-		return nil, fmt.Errorf("decode part: %w", err)
+		return nil, fmt.Errorf("decode part: %w: %w", err, ErrMalformed)
 	}
-	return struct {
-		io.Reader
-		io.Closer
-	}{d.Body, raw}, nil
+	return d.Body, nil
 }
 
-// Decode returns the content of a leaf with its transfer encoding undone.
-// Content of more than limit octets, encoded, is ErrTooLarge.
-func (e *Entity) Decode(body container.Body, limit int64) ([]byte, error) {
-	if e.End-e.Content > limit {
-		return nil, fmt.Errorf("%d octets: %w", e.End-e.Content, ErrTooLarge)
+// Beginning returns the text of a leaf in UTF-8, at most limit octets of it, as
+// far as it can be read.
+func (e *Entity) Beginning(body container.Body, limit int64) (string, error) {
+	raw, err := e.OpenRaw(body)
+	if err != nil {
+		return "", err
 	}
-	r, err := e.Open(body)
+	defer raw.Close()
+	r, err := e.decoder(io.LimitReader(raw, 4*limit))
+	if err != nil {
+		return "", err
+	}
+	if name := e.Charset(); !isUTF8Name(name) {
+		if c, err := charset.Reader(name, r); err == nil {
+			r = c
+		}
+	}
+	var b strings.Builder
+	_, err = io.Copy(&b, io.LimitReader(r, limit))
+	if err != nil && b.Len() == 0 {
+		return "", fmt.Errorf("decode part: %w: %w", err, ErrMalformed)
+	}
+	return strings.ToValidUTF8(b.String(), "?"), nil
+}
+
+// Tail returns the last n octets of the content as it stands in body, fewer when
+// it is shorter.
+func (e *Entity) Tail(body container.Body, n int64) ([]byte, error) {
+	b, err := Section(body, max(e.Content, e.End-n), e.End)
+	if err != nil {
+		return nil, err
+	}
+	r, err := b.Open()
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close()
-	buf := bytes.NewBuffer(make([]byte, 0, e.End-e.Content+bytes.MinRead))
-	if _, err := buf.ReadFrom(r); err != nil {
-		return nil, fmt.Errorf("decode part: %w", err)
+	return io.ReadAll(r)
+}
+
+// Disposition returns the Content-Disposition field, the zero value without one.
+func (e *Entity) Disposition() Parameterized {
+	v, ok := Get(e.Header, "Content-Disposition")
+	if !ok {
+		return Parameterized{}
+	}
+	return ParseParameterized(v)
+}
+
+// IsAttachment reports whether the entity is declared an attachment.
+func (e *Entity) IsAttachment() bool { return e.Disposition().Main == "attachment" }
+
+// FileNames returns every value that a reader might take for the file name of
+// the entity, the most likely one first.
+func (e *Entity) FileNames() []string {
+	return append(e.Disposition().ParamAll("filename"), e.Type.ParamAll("name")...)
+}
+
+// Decode returns the content of a leaf with its transfer encoding undone.
+// Content of more than limit octets, encoded, is ErrTooLarge, and what cannot be
+// decoded is ErrMalformed.
+func (e *Entity) Decode(body container.Body, limit int64) ([]byte, error) {
+	if e.End-e.Content > limit {
+		return nil, fmt.Errorf("%d octets: %w", e.End-e.Content, ErrTooLarge)
+	}
+	r, err := e.OpenRaw(body)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	raw := make([]byte, e.End-e.Content)
+	if _, err := io.ReadFull(r, raw); err != nil {
+		return nil, fmt.Errorf("read part: %w", err)
+	}
+	if identity(e.Encoding()) {
+		return raw, nil
+	}
+	d, err := e.decoder(bytes.NewReader(raw))
+	if err != nil {
+		return nil, err
+	}
+	buf := bytes.NewBuffer(make([]byte, 0, len(raw)+bytes.MinRead))
+	if _, err := buf.ReadFrom(d); err != nil {
+		return nil, fmt.Errorf("decode part: %w: %w", err, ErrMalformed)
 	}
 	return buf.Bytes(), nil
 }

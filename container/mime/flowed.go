@@ -122,9 +122,7 @@ func Deflow(text string, delSp bool) string {
 		line, rest, ended := cutLine(text)
 		text = rest
 		line, d := splitQuote(line)
-		if strings.HasPrefix(line, " ") {
-			line = line[1:]
-		}
+		line = strings.TrimPrefix(line, " ")
 		if flowing && (d != depth || line == signature) {
 			b.WriteString("\r\n") // RFC 3676 §4.5: improper, a line of its own
 			flowing = false

@@ -1,6 +1,8 @@
 package mime
 
 import (
+	"bytes"
+	"crypto/rand"
 	"slices"
 
 	"github.com/mailetd/mailetd/container"
@@ -139,4 +141,101 @@ func (w *Rewriter) leftover(e *Entity) []byte {
 		out = append(out, line+"--\r\n"...)
 	}
 	return out
+}
+
+// ContentFields returns the fields of header whose name begins with Content-, as
+// they stand.
+func ContentFields(header []byte) []byte {
+	var out []byte
+	for f := range Fields(header) {
+		if isContentField(f) {
+			out = append(out, f.Raw...)
+		}
+	}
+	return out
+}
+
+func isContentField(f Field) bool {
+	const prefix = "content-"
+	return len(f.Name) > len(prefix) && equalFold(f.Name[:len(prefix)], prefix)
+}
+
+// SetContentFields puts fields, complete lines, in the place of all those of
+// header whose name begins with Content-; on top when there is none. A missing
+// MIME-Version is added.
+func SetContentFields(header, fields []byte) []byte {
+	out := make([]byte, 0, len(header)+len(fields))
+	at := 0
+	for pos := 0; pos < len(header); {
+		end := pos + fieldLength(header[pos:])
+		if f, ok := parseField(header[pos:end]); !ok || !isContentField(f) {
+			out = append(out, header[pos:end]...)
+		} else if at == 0 {
+			at = len(out) + 1
+		}
+		pos = end
+	}
+	out = slices.Insert(out, max(at-1, 0), fields...)
+	if !Has(out, "MIME-Version") {
+		out = Add(out, "MIME-Version", "1.0")
+	}
+	return out
+}
+
+// Wrap makes a message a multipart/mixed: its content becomes the first part,
+// with the fields that partHeader makes of those whose name begins with
+// Content-, and more parts follow, each a header, a blank line and content. The
+// octets of the content stay.
+func Wrap(m *container.Message, partHeader func(contentFields []byte) []byte, more ...[]byte) error {
+	boundary := "=_" + rand.Text()
+	first := partHeader(ContentFields(m.Header()))
+	encoding := widest("", first)
+	head := slices.Concat([]byte("--"+boundary+"\r\n"), first, []byte("\r\n"))
+	var tail []byte
+	for _, part := range more {
+		encoding = widest(encoding, part[:container.HeaderLength(part)])
+		tail = append(tail, "\r\n--"+boundary+"\r\n"...)
+		tail = append(tail, part...)
+	}
+	tail = append(tail, "\r\n--"+boundary+"--\r\n"...)
+	size := m.Body().Size()
+	body, err := Splice(m.Body(), Edit{0, 0, head}, Edit{size, size, tail})
+	if err != nil {
+		return err
+	}
+	field := FormatField("Content-Type", `multipart/mixed; boundary="`+boundary+`"`)
+	if encoding != "" {
+		field = append(field, FormatField("Content-Transfer-Encoding", encoding)...)
+	}
+	*m = container.NewMessage(SetContentFields(m.Header(), field), body)
+	return nil
+}
+
+// widest returns the transfer encoding that a multipart needs for the parts so
+// far and one with the given header, "" when the default will do (RFC 2045
+// §6.4).
+func widest(encoding string, header []byte) string {
+	e := Entity{Header: header}
+	switch enc := e.Encoding(); {
+	case enc == "binary", enc == "8bit" && encoding != "binary":
+		return enc
+	default:
+		return encoding
+	}
+}
+
+// Splits reports whether data has a line that would pass for a boundary line of
+// the multipart.
+func (e *Entity) Splits(data []byte) bool {
+	line := []byte("--" + e.boundary)
+	for rest := data; ; {
+		i := bytes.Index(rest, line)
+		if i < 0 {
+			return false
+		}
+		if at := len(data) - len(rest) + i; at == 0 || data[at-1] == '\n' {
+			return true
+		}
+		rest = rest[i+1:]
+	}
 }
