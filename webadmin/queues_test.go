@@ -62,6 +62,7 @@ func TestDeleteFromQueue(t *testing.T) {
 		{"?sender=a@X.org", "delete-mails-from-mail-queue", "q2 q3", `{"initialCount":4,"mailQueueName":"outgoing","name":null,"recipient":null,"remainingCount":2,"sender":"a@x.org","timestamp":"2026-08-22T06:44:35.123Z","type":"delete-mails-from-mail-queue"}`},
 		{"?sender=%3C%3E", "delete-mails-from-mail-queue", "q1 q3 q4", `{"initialCount":4,"mailQueueName":"outgoing","name":null,"recipient":null,"remainingCount":3,"sender":"<>","timestamp":"2026-08-22T06:44:35.123Z","type":"delete-mails-from-mail-queue"}`},
 		{"?recipient=r@y.org", "delete-mails-from-mail-queue", "q2 q4", `{"initialCount":4,"mailQueueName":"outgoing","name":null,"recipient":"r@y.org","remainingCount":2,"sender":null,"timestamp":"2026-08-22T06:44:35.123Z","type":"delete-mails-from-mail-queue"}`},
+		{"?name=q;3", "delete-mails-from-mail-queue", "q1 q2 q3 q4", `{"initialCount":4,"mailQueueName":"outgoing","name":"q;3","recipient":null,"remainingCount":4,"sender":null,"timestamp":"2026-08-22T06:44:35.123Z","type":"delete-mails-from-mail-queue"}`},
 		{"?name=q3", "delete-mails-from-mail-queue", "q1 q2 q4", `{"initialCount":4,"mailQueueName":"outgoing","name":"q3","recipient":null,"remainingCount":3,"sender":null,"timestamp":"2026-08-22T06:44:35.123Z","type":"delete-mails-from-mail-queue"}`},
 	} {
 		t.Run(tc.query, func(t *testing.T) {
@@ -91,6 +92,9 @@ func TestDeleteFromQueue(t *testing.T) {
 		b.wantError("DELETE", "/mailQueues/outgoing/mails?"+q, "", 400, "InvalidArgument", only, "")
 	}
 	b.wantError("DELETE", "/mailQueues/outgoing/mails?sender=x", "", 400, "InvalidArgument", "'sender' should be a mail address (i.e. sender@james.org)", "*")
+	// A filter that cannot be read must not count as none: that would clear the queue.
+	b.wantError("DELETE", "/mailQueues/outgoing/mails?sender=a%ZZ@x.org", "", 400, "InvalidArgument", "Invalid arguments supplied in the user request", "*")
+	b.wantError("DELETE", "/mailQueues/outgoing/mails?sender=a;b", "", 400, "InvalidArgument", "'sender' should be a mail address (i.e. sender@james.org)", "*")
 	b.wantError("DELETE", "/mailQueues/outgoing/mails?recipient=", "", 400, "InvalidArgument", "'recipient' should be a mail address (i.e. recipient@james.org)", "*")
 }
 

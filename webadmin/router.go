@@ -42,7 +42,11 @@ func (rt *router) handle(method, pattern string, h handler) {
 			writeError(w, routeMiss(r))
 			return
 		}
-		if err := h(w, r); err != nil {
+		err := readableQuery(r)
+		if err == nil {
+			err = h(w, r)
+		}
+		if err != nil {
 			fail(w, r, err)
 		}
 	}
@@ -50,6 +54,17 @@ func (rt *router) handle(method, pattern string, h handler) {
 	if method == http.MethodGet {
 		rt.mux.MethodFunc(http.MethodHead, pattern, f)
 	}
+}
+
+// readableQuery returns an error for a query that cannot be read to its end. Go
+// leaves out what it cannot read, and a request to remove what a filter selects
+// would remove everything. A semicolon is text, as in Java.
+func readableQuery(r *http.Request) error {
+	r.URL.RawQuery = strings.ReplaceAll(r.URL.RawQuery, ";", "%3B")
+	if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
+		return illegalArgument("query: %w", err)
+	}
+	return nil
 }
 
 // completeParams reports whether no variable segment is empty or badly encoded.
