@@ -30,8 +30,8 @@ type WebadminServer struct {
 	PrivateKey   string // URL of the private key in PEM
 
 	CORSOrigin string // value of Access-Control-Allow-Origin
-	// CORSTrusted tells that the operator asked for CORS: pages of another
-	// origin may use an API that asks for no password.
+	// CORSTrusted tells that the operator asked for CORS: pages of CORSOrigin, "*"
+	// for all, may use an API that asks for no password.
 	CORSTrusted bool
 
 	Metrics bool // GET /metrics
@@ -56,7 +56,7 @@ func Webadmin(p *Properties, r *Report) WebadminServer {
 		Certificates:     p.String("https.certificates", ""),
 		PrivateKey:       p.String("https.privateKey", ""),
 		CORSOrigin:       p.String("cors.origin", "*"),
-		CORSTrusted:      p.Bool("cors.enable", false) || p.Has("cors.origin"),
+		CORSTrusted:      p.Bool("cors.enable", p.Has("cors.origin")),
 		Metrics:          webadminMetrics(p),
 	}
 	if !p.Has("password.generate") {

@@ -40,6 +40,7 @@ func TestWebadmin(t *testing.T) {
 		{"manual spelling", "enabled=true\njwt.enable=true\njwt.publickeypem.url=k\nhttps.enable=true\nhttps.certificates=c\nhttps.privateKey=p", with(func(w *WebadminServer) {
 			w.JWT, w.JWTKeys, w.HTTPS, w.Certificates, w.PrivateKey = true, "k", true, "c", "p"
 		})},
+		{"cors off", "enabled=true\ncors.enable=false\ncors.origin=*", local},
 		{"cors", "enabled=true\ncors.enable=true\ncors.origin=https://a.test", with(func(w *WebadminServer) {
 			w.CORSTrusted, w.CORSOrigin = true, "https://a.test"
 		})},

@@ -101,7 +101,9 @@ func TestForeignOrigins(t *testing.T) {
 		{"opaque origin", open, []string{"Origin", "null"}, 403},
 		{"foreign site", open, []string{"Sec-Fetch-Site", "cross-site"}, 403},
 		{"typed address", open, []string{"Sec-Fetch-Site", "none"}, 200},
-		{"cors.enable", newBench(t, Config{CORSTrusted: true}, nil), []string{"Origin", "https://ui.test"}, 200},
+		{"cors.enable", newBench(t, Config{CORSTrusted: true, CORSOrigin: "*"}, nil), []string{"Origin", "https://ui.test"}, 200},
+		{"cors.origin", newBench(t, Config{CORSTrusted: true, CORSOrigin: "https://ui.test"}, nil), []string{"Origin", "https://ui.test", "Sec-Fetch-Site", "cross-site"}, 200},
+		{"another origin than cors.origin", newBench(t, Config{CORSTrusted: true, CORSOrigin: "https://ui.test"}, nil), []string{"Origin", "https://evil.test"}, 403},
 	} {
 		if w := tc.b.do("GET", "/mailQueues", "", tc.header...); w.Code != tc.status {
 			t.Errorf("%s: got %d %s, want %d", tc.name, w.Code, w.Body, tc.status)

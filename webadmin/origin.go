@@ -30,7 +30,7 @@ func preflight(w http.ResponseWriter, r *http.Request) {
 // any page that is open on this machine could read and send mail. Scripts send
 // neither of the headers it looks at.
 func (s *Server) foreign(r *http.Request) *refusal {
-	if _, open := s.guard.(openGuard); !open || s.cfg.CORSTrusted {
+	if _, open := s.guard.(openGuard); !open || s.trusted(r.Header.Get("Origin")) {
 		return nil
 	}
 	f := &refusal{http.StatusForbidden, "Requests of other origins are refused: set a password, or cors.enable=true."}
@@ -43,6 +43,11 @@ func (s *Server) foreign(r *http.Request) *refusal {
 		return f // a foreign name that was made to point to this machine
 	}
 	return nil
+}
+
+// trusted reports whether the operator let pages of an origin use the API.
+func (s *Server) trusted(origin string) bool {
+	return s.cfg.CORSTrusted && (s.cfg.CORSOrigin == "*" || strings.EqualFold(s.cfg.CORSOrigin, origin))
 }
 
 // sameOrigin reports whether the header Origin, if any, is the host asked.
