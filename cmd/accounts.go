@@ -112,7 +112,22 @@ func (p *program) accounts(ctx context.Context, f *flags) (accounts, func() erro
 	if err := d.Init(ctx); err != nil {
 		return nil, nil, errors.Join(err, store.Close(ctx))
 	}
-	return d, func() error { return store.Close(ctx) }, nil
+	return directAccounts{d}, func() error { return store.Close(ctx) }, nil
+}
+
+// directAccounts is the store itself.
+type directAccounts struct{ *local.Directory }
+
+// SetPassword sets the password of an account that exists.
+func (a directAccounts) SetPassword(ctx context.Context, name, password string) error {
+	known, err := a.HasUser(ctx, name)
+	if err != nil {
+		return err
+	}
+	if !known {
+		return fmt.Errorf("%s: %w", name, local.ErrNoSuchUser)
+	}
+	return a.Directory.SetPassword(ctx, name, password)
 }
 
 func (p *program) list(names []string, err error) error {
@@ -181,6 +196,10 @@ func (a remoteAccounts) call(ctx context.Context, method, path string, in, out a
 	data, err := io.ReadAll(io.LimitReader(res.Body, 16<<20))
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	if res.StatusCode == http.StatusUnauthorized {
+		return fmt.Errorf("a server holds the store, and its webadmin asks for credentials (%s): run the command with that server's -conf, "+
+			"whose webadmin.properties has a password, or use curl with a token", bytes.TrimSpace(data))
 	}
 	if res.StatusCode >= 300 {
 		return refusal(res.StatusCode, data)

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/mailetd/mailetd/container"
 )
@@ -42,12 +43,18 @@ func Main(opts ...Option) {
 	go func() {
 		<-signals
 		cancel()
-		<-signals
+		// Some send the same signal twice at once, to the process and its group.
+		for first := time.Now(); time.Since(first) < sameSignal; {
+			<-signals
+		}
 		fmt.Fprintln(os.Stderr, "mailetd: second signal, stopping at once")
 		os.Exit(1)
 	}()
 	os.Exit(Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, opts...))
 }
+
+// sameSignal is how long after the first signal another one counts as the same.
+const sameSignal = 500 * time.Millisecond
 
 // program is one call of the program.
 type program struct {

@@ -25,6 +25,7 @@ import (
 	"github.com/mailetd/mailetd/repository/sqlite"
 	"github.com/mailetd/mailetd/smtphooks"
 	"github.com/mailetd/mailetd/smtphooks/server"
+	"github.com/mailetd/mailetd/webadmin"
 )
 
 // site is a configuration that was read: what check looks at and serve runs.
@@ -41,8 +42,7 @@ type site struct {
 	classes   []conf.ClassMapping
 	directory local.Config
 	dns       dns.Config
-	delay     time.Duration // before a wrong password is answered
-	lookupIPs bool          // the addresses of local domains are local, too
+	lookupIPs bool // the addresses of local domains are local, too
 
 	healthPeriod time.Duration
 	unreadable   bool // there is no mailetcontainer.xml to build anything from
@@ -119,7 +119,6 @@ func (s *site) readLocal() {
 		}
 	}
 	s.lookupIPs = d.AutodetectIP
-	s.delay = u.VerifyFailureDelay
 }
 
 // readDNS reads dnsservice.xml.
@@ -203,8 +202,20 @@ func (s *site) build(store *sqlite.Store, r *conf.Report) *live {
 	l.smtp = server.New(s.smtp, smtphooks.NewRegistry(), smtphooks.Services{
 		DefaultDomain: s.directory.DefaultDomain, Hostname: s.hostname, Local: l.local, DNS: resolver,
 		Queue: queues, Log: s.log, Metrics: l.metrics,
-	}, server.Options{ConfDir: s.flags.conf, AuthFailureDelay: s.delay}, r)
+	}, server.Options{ConfDir: s.flags.conf}, r)
+	if store == nil && s.web.Enabled {
+		s.checkAdmin(r)
+	}
 	return l
+}
+
+// checkAdmin finds what webadmin would refuse: keys and certificates that
+// cannot be read.
+func (s *site) checkAdmin(r *conf.Report) {
+	deps := webadmin.Deps{Queues: noAdmin{}, Store: noQueues{}, Repositories: noRepositories{}, ReadFile: s.dir.ReadFile, Log: slog.New(slog.DiscardHandler)}
+	if _, err := webadmin.New(s.web, deps); err != nil {
+		r.Errorf(conf.Pos{File: "webadmin.properties"}, "%v", err)
+	}
 }
 
 func (s *site) pipeline(l *live, queues repository.Queues, resolver dns.Resolver, r *conf.Report) *engine.Pipeline {
@@ -247,8 +258,12 @@ func addressesOf(resolver dns.Resolver) func(context.Context, string) []string {
 	}
 }
 
-// noQueues stands for the store while a configuration is only checked.
-type noQueues struct{ repository.Queues }
+// These stand for the store while a configuration is only checked.
+type (
+	noQueues       struct{ repository.Queues }
+	noAdmin        struct{ repository.QueueAdmin }
+	noRepositories struct{ repository.Repositories }
+)
 
 // listeners are the addresses that this server itself receives mail on. They
 // are known only after the deliveries have started.

@@ -228,6 +228,7 @@ func (w *writer) rollback() {
 	}
 	w.undoFrom(0)
 	w.accepts, w.after, w.unlinks = w.accepts[:0], w.after[:0], w.unlinks[:0]
+	clear(w.wakes) // nothing became ready
 }
 
 func (w *writer) undoFrom(n int) {

@@ -24,11 +24,11 @@ import (
 // another file than smtpserver.xml.
 type Options struct {
 	ConfDir          string        // where certificates are looked for
-	Grace            time.Duration // for messages on their way at shutdown; 0 means 10 seconds
+	Grace            time.Duration // for messages on their way at shutdown; 0 means 4 seconds
 	AuthFailureDelay time.Duration // before the answer to wrong credentials (usersrepository.xml, verifyFailureDelay)
 }
 
-const defaultGrace = 10 * time.Second
+const defaultGrace = 4 * time.Second
 
 // Server is all SMTP servers of smtpserver.xml. New, Listen, Run: in this order,
 // each once. The other methods may be called at any time after New, by any
