@@ -212,7 +212,7 @@ func (s *site) build(store *sqlite.Store, r *conf.Report) *live {
 // checkAdmin finds what webadmin would refuse: keys and certificates that
 // cannot be read.
 func (s *site) checkAdmin(r *conf.Report) {
-	deps := webadmin.Deps{Queues: noAdmin{}, Store: noQueues{}, Repositories: noRepositories{}, ReadFile: s.dir.ReadFile, Log: slog.New(slog.DiscardHandler)}
+	deps := webadmin.Deps{Queues: noAdmin{}, Store: noQueues{}, Repositories: noAdmin{}, ReadFile: s.dir.ReadFile, Log: slog.New(slog.DiscardHandler)}
 	if _, err := webadmin.New(s.web, deps); err != nil {
 		r.Errorf(conf.Pos{File: "webadmin.properties"}, "%v", err)
 	}
@@ -260,9 +260,12 @@ func addressesOf(resolver dns.Resolver) func(context.Context, string) []string {
 
 // These stand for the store while a configuration is only checked.
 type (
-	noQueues       struct{ repository.Queues }
-	noAdmin        struct{ repository.QueueAdmin }
-	noRepositories struct{ repository.Repositories }
+	noQueues struct{ repository.Queues }
+	noAdmin  struct {
+		repository.QueueAdmin
+		allRepositories
+	}
+	allRepositories = repository.Repositories // has a method of its own name
 )
 
 // listeners are the addresses that this server itself receives mail on. They
