@@ -42,7 +42,7 @@ var layers = map[string][]string{
 	"mailets/remote/hoptest":   {},
 	"mailets/scan":             {"container", "container/mime"},
 	"smtphooks":                {"conf", "container", "container/dns", "container/local", "container/metrics", "container/mime", "repository"},
-	"smtphooks/server":         {"conf", "container", "container/dns", "container/logctx", "container/metrics", "repository", "smtphooks"},
+	"smtphooks/server":         {"conf", "container", "container/dns", "container/logctx", "container/metrics", "container/mime", "repository", "smtphooks"},
 	"webadmin":                 {"conf", "container", "container/local", "container/metrics", "container/mime", "repository", "webadmin/task"},
 	"webadmin/task":            {},
 	"cmd/mailetd":              {"cmd"},

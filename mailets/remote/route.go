@@ -51,6 +51,7 @@ func (in *Instance) gatewayTargets(ctx context.Context) ([]target, error) {
 	}
 	var out []target
 	var errs []error
+	circle := false
 	for _, g := range list {
 		port := g.Port
 		if port == 0 {
@@ -62,8 +63,17 @@ func (in *Instance) gatewayTargets(ctx context.Context) ([]target, error) {
 			continue
 		}
 		for _, ip := range addrs {
-			out = append(out, target{g.Host, netip.AddrPortFrom(ip, uint16(port))})
+			t := target{g.Host, netip.AddrPortFrom(ip, uint16(port))}
+			// Another port of this host may be a filter; our own is a circle.
+			if in.services.Self != nil && in.services.Self(t.addr) {
+				circle = true
+				continue
+			}
+			out = append(out, t)
 		}
+	}
+	if len(out) == 0 && circle {
+		return nil, &cause{status: "5.4.6", permanent: true, text: "the gateway is this server: mail for it loops back"}
 	}
 	if len(out) == 0 {
 		return nil, &cause{status: "4.4.3", text: "no address of a gateway found", err: errors.Join(errs...)}

@@ -133,6 +133,24 @@ func TestGatewayCandidates(t *testing.T) {
 	}
 }
 
+// A gateway that is this server itself is passed over; when there is no other one
+// the mail fails instead of going round in circles.
+func TestGatewayToSelf(t *testing.T) {
+	c := testConfig()
+	c.Gateways = []Gateway{{Host: "192.0.2.1", Port: 2525}, {Host: "192.0.2.1", Port: 10025}}
+	r := newRig(t, c, func(s *Services) {
+		s.Self = func(ap netip.AddrPort) bool { return ap == netip.MustParseAddrPort("192.0.2.1:2525") }
+	})
+	got, err := r.in.candidates(t.Context(), "x.test", 0)
+	if err != nil || len(got) != 1 || got[0].addr.Port() != 10025 {
+		t.Errorf("got %v, %v, want only port 10025", got, err)
+	}
+	r.in.cfg.Gateways = r.in.cfg.Gateways[:1]
+	if _, err := r.in.candidates(t.Context(), "x.test", 0); err == nil || !judge(stageRoute, err).permanent {
+		t.Errorf("gateway that is this server: got %v, want a permanent failure", err)
+	}
+}
+
 func TestParseGateway(t *testing.T) {
 	for _, tc := range []struct{ in, port, want string }{
 		{"a.test", "", "a.test"}, {"a.test:26", "", "a.test:26"}, {"a.test", "27", "a.test:27"}, {"a.test:26", "27", "a.test:26"},

@@ -19,6 +19,7 @@ const (
 	headerTooBig
 	lineTooLong
 	notStored
+	looping // too many Received fields
 )
 
 // dataReader takes in one message: it undoes dot-stuffing (RFC 5321 §4.5.2) and

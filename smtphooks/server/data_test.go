@@ -89,6 +89,7 @@ func TestDataRefused(t *testing.T) {
 		{"line far too long", "To: z\r\n\r\n" + strings.Repeat("x", 100_000) + "\r\nmore\r\n", long, false},
 		{"long line with a bare LF", "To: z\r\n\r\n" + strings.Repeat("x", 40_000) + "\n.\r\n", bare, true},
 		{"header too big", strings.Repeat("X-Filler: "+strings.Repeat("y", 900)+"\r\n", 1200) + "\r\nbody\r\n", "552 5.3.4 Header size is too large", false},
+		{"too many hops", strings.Repeat("Received: from a by b; x\r\n", 101) + "To: z\r\n\r\nbody\r\n", "554 5.4.6 Too many hops", false},
 		{"too big", "To: z\r\n\r\n" + strings.Repeat(strings.Repeat("x", 998)+"\r\n", 2100), "552 Quota exceeded", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

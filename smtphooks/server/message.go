@@ -7,6 +7,7 @@ import (
 
 	"github.com/mailetd/mailetd/container"
 	"github.com/mailetd/mailetd/container/logctx"
+	"github.com/mailetd/mailetd/container/mime"
 	"github.com/mailetd/mailetd/smtphooks"
 )
 
@@ -66,10 +67,16 @@ func (c *conn) endOfData(ctx context.Context, d *dataReader) {
 	case notStored:
 		c.e.log().ErrorContext(ctx, "message not stored", "err", d.writeErr)
 		c.reply(451, "4.0.0", "Error processing message.")
+	case looping:
+		c.reply(554, "5.4.6", "Too many hops")
 	}
 	c.e.server.count("mails_refused")
 	c.e.log().InfoContext(ctx, "mail refused", c.about(slog.Int64("size", d.size), slog.String("why", d.verdict.String()))...)
 }
+
+// maxHops is how many Received fields a message may come with: one that has more
+// goes round in circles (RFC 5321 §6.3).
+const maxHops = 100
 
 // deliver makes the mail and lets the message hooks decide; the last of them
 // puts it into the spool.
@@ -77,6 +84,11 @@ func (c *conn) deliver(ctx context.Context, d *dataReader) {
 	msg, err := d.message()
 	if err != nil {
 		d.verdict, d.writeErr = notStored, err
+		c.endOfData(ctx, d)
+		return
+	}
+	if mime.Count(msg.Header(), "Received") > maxHops+1 { // one of them is ours
+		d.verdict = looping
 		c.endOfData(ctx, d)
 		return
 	}
@@ -122,5 +134,5 @@ func (c *conn) about(more ...any) []any {
 
 // String returns what the log says.
 func (v verdict) String() string {
-	return [...]string{"accepted", "too big", "header too big", "line too long", "not stored"}[v]
+	return [...]string{"accepted", "too big", "header too big", "line too long", "not stored", "too many hops"}[v]
 }
