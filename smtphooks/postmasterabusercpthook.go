@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/mailetd/mailetd/conf"
+	"github.com/mailetd/mailetd/container"
 )
 
 // PostmasterAbuseRcptHook accepts recipients called postmaster or abuse at once:
@@ -25,8 +26,13 @@ func newPostmasterAbuse(*conf.Params, Services) any { return PostmasterAbuseRcpt
 
 // Rcpt implements RcptHook.
 func (PostmasterAbuseRcptHook) Rcpt(_ context.Context, _ *Session, rcpt Recipient) Decision {
-	if strings.EqualFold(rcpt.Address.Local, "postmaster") || strings.EqualFold(rcpt.Address.Local, "abuse") {
+	if isPostmaster(rcpt.Address) {
 		return Decision{Action: OK}
 	}
 	return Decision{}
+}
+
+// isPostmaster reports whether a is called postmaster or abuse, in any case.
+func isPostmaster(a container.Address) bool {
+	return strings.EqualFold(a.Local, "postmaster") || strings.EqualFold(a.Local, "abuse")
 }

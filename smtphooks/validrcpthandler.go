@@ -18,6 +18,7 @@ import (
 //	<handler class="org.apache.james.smtpserver.fastfail.ValidRcptHandler">
 //	  <enableRecipientRewriteTable>true</enableRecipientRewriteTable>
 //	  <recipientRewriteTableCheck>mappingExists</recipientRewriteTableCheck>
+//	  <acceptPostmaster>true</acceptPostmaster>
 //	</handler>
 //
 // The replies are "550 5.1.1 Unknown user: {address}" and, when the users or
@@ -32,12 +33,16 @@ import (
 //     say. mappingExists: there is any mapping, an error mapping or a loop
 //     included. anyMappingValid: one of the targets is a user here.
 //     allMappingsValid: there are targets, and all of them are users here.
+//   - acceptPostmaster (default false): whether postmaster and abuse are taken in
+//     local domains although nobody has these names, as RFC 5321 §4.5.1 and RFC
+//     2142 demand. The processors have to do something with such mail.
 //
-// Differs from James: nothing.
+// Differs from James: acceptPostmaster is new.
 type ValidRcptHandler struct {
-	s        Services
-	rewrites bool
-	check    string
+	s          Services
+	rewrites   bool
+	check      string
+	postmaster bool
 }
 
 // Values of recipientRewriteTableCheck.
@@ -52,6 +57,7 @@ func newValidRcpt(p *conf.Params, s Services) any {
 		i = 0
 	}
 	h.check = tableChecks[i]
+	h.postmaster = p.Bool("acceptPostmaster", false)
 	return h
 }
 
@@ -71,6 +77,9 @@ func (h *ValidRcptHandler) Rcpt(ctx context.Context, _ *Session, rcpt Recipient)
 func (h *ValidRcptHandler) valid(ctx context.Context, a container.Address) (bool, error) {
 	if isLocal, err := h.s.Local.IsLocalDomain(ctx, a.Domain); err != nil || !isLocal {
 		return true, err
+	}
+	if h.postmaster && isPostmaster(a) {
+		return true, nil
 	}
 	if exists, err := h.s.Local.UserExists(ctx, a); err != nil || exists || !h.rewrites {
 		return exists, err
