@@ -155,12 +155,22 @@ func (e *envelope) utf8Recipients() bool {
 // asciiPath returns an address as it stands between < and >. A host without
 // SMTPUTF8 gets the domain as A-labels; with a local part that is not ASCII the
 // address cannot be sent there (RFC 6531 §3.2).
+//
+// Mailets put addresses together, too: what is none must not become part of a
+// command.
 func asciiPath(a container.Address, x *extensions) (path string, needUTF8 bool, err error) {
+	if a.IsNull() {
+		return "", false, nil
+	}
+	path = a.Path()
+	if _, err := container.ParseAddress(path); err != nil {
+		return "", false, &cause{status: "5.1.3", permanent: true, text: "not an address", err: err}
+	}
 	if a.IsASCII() {
-		return a.Path(), false, nil
+		return path, false, nil
 	}
 	if x.utf8 {
-		return a.Path(), true, nil
+		return path, true, nil
 	}
 	domain, err := idna.Lookup.ToASCII(a.Domain)
 	if a.Domain = domain; err != nil || !a.IsASCII() {

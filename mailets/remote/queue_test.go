@@ -168,6 +168,11 @@ func TestDeadDestinationsDelayNobody(t *testing.T) {
 			for i := range 50 {
 				r.send(newMail(fmt.Sprintf("u%d@there.test", i)))
 			}
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Log(r.log.String())
+				}
+			})
 			good.Wait(t, 50)
 			t.Logf("%d workers: %s", threads, time.Since(begin))
 			r.stop()

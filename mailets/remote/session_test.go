@@ -111,6 +111,30 @@ func TestNotSent(t *testing.T) {
 	}
 }
 
+// What a mailet puts together need not be an address. It never becomes a command.
+func TestBadAddressesAreNotSent(t *testing.T) {
+	r := newRig(t, testConfig()).run()
+	hop := r.oneHop(hoptest.Options{})
+	for _, local := range []string{"a\r\nRSET\r\nMAIL FROM:<evil@x.test", "a> NOTIFY=NEVER <b", "a b", `"a`, "a\x00b", ""} {
+		m := newMail("b@there.test")
+		m.Recipients[0].Local = local
+		r.send(m)
+		m = newMail("b@there.test")
+		m.Sender.Local = local
+		r.send(m)
+	}
+	for _, m := range r.spool(12) {
+		if permanent, _ := m.Attributes.Bool(container.AttrPermanentError); m.State != "bounces" || !permanent {
+			t.Errorf("got %s, want a permanent failure", describe(m))
+		}
+	}
+	for _, c := range hop.Commands() {
+		if !strings.HasPrefix(c, "EHLO") && !strings.HasPrefix(c, "MAIL FROM:<alice@here.test>") && c != "RSET" && c != "QUIT" {
+			t.Errorf("the hop got %q", c)
+		}
+	}
+}
+
 func TestTLS(t *testing.T) {
 	type cfg = func(*Config)
 	starttls := func(c *Config) { c.StartTLS = true }
