@@ -331,6 +331,10 @@ func (r *RemoteDelivery) Service(_ context.Context, m *container.Mail, out *cont
 // Run implements container.Runner: it empties the queue until ctx is done.
 func (r *RemoteDelivery) Run(ctx context.Context) error { return r.instance.Run(ctx) }
 
+// Consuming returns the name of the queue, and whether it is being emptied, for
+// health checks.
+func (r *RemoteDelivery) Consuming() (queue string, ok bool) { return r.instance.Consuming() }
+
 // ReferredStates implements container.StateReferrer.
 func (r *RemoteDelivery) ReferredStates() []string {
 	var out []string

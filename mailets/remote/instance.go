@@ -64,6 +64,14 @@ func (g *Group) Add(c Config) *Instance {
 // share a queue the first one does the work for all; the others wait for it.
 func (in *Instance) Run(ctx context.Context) error { return in.queue.run(ctx) }
 
+// Consuming returns the queue of the instance, and whether its worker runs.
+func (in *Instance) Consuming() (queue string, ok bool) {
+	q := in.queue
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.name, q.leader != nil && q.open
+}
+
 // Split returns the queue entries for a mail: one for each domain among its
 // recipients, called <name>-to-<domain>, or one for the gateways under the name
 // it has. m is not changed.

@@ -15,6 +15,23 @@ import (
 	"github.com/mailetd/mailetd/repository"
 )
 
+func TestConsuming(t *testing.T) {
+	r := newRig(t, testConfig())
+	want := func(when string, want bool) {
+		t.Helper()
+		if q, ok := r.in.Consuming(); q != "outgoing" || ok != want {
+			t.Errorf("%s: got %s, %t", when, q, ok)
+		}
+	}
+	want("before the start", false)
+	hop := r.run().oneHop(hoptest.Options{})
+	r.send(newMail("a@there.test"))
+	hop.Wait(t, 1)
+	want("running", true)
+	r.stop()
+	want("stopped", false)
+}
+
 func TestConnectionsAreReused(t *testing.T) {
 	c := testConfig()
 	c.Threads = 1
