@@ -69,6 +69,7 @@ func Register(r *container.Registry, s Services) {
 	r.Mailet(james+"ConvertTo7Bit", newConvertTo7Bit(s.Hostname))
 	r.Mailet(james+"DKIMSign", newDKIMSign(s))
 	r.Mailet(james+"DKIMVerify", newDKIMVerify(s))
+	r.Mailet(james+"DMARC", newDMARC(s))
 	r.Mailet(james+"DSNBounce", newDSNBounce(s))
 	r.Mailet(james+"DeconnectionRight", newDeconnectionRight)
 	r.Mailet(james+"EncapsulatedDKIMSign", newEncapsulatedDKIMSign(s))
