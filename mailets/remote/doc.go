@@ -23,6 +23,9 @@
 // No destination, however dead or slow, keeps another waiting: it may hold at
 // most as much of the window as is free, at most half of the workers while
 // others wait, and a delivery that takes long gives its worker's place to
-// another one. When no host of a destination can be reached, everything that
-// waits in memory for it is put off by that one probe.
+// another one; what is on its way to a slow host takes no place in the window
+// either. When no host of a destination can be reached, everything that waits in
+// memory for it is put off by that one probe. A host that refuses a connection
+// while others to it are open is not down: it gets no more than those for a
+// while.
 package remote
