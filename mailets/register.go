@@ -45,6 +45,7 @@ const (
 	rspamd       = "org.apache.james.rspamd."
 	clamav       = "org.apache.james.clamav."
 	jdkim        = "org.apache.james.jdkim.mailets."
+	ours         = "com.github.mailetd." // classes that James does not have
 )
 
 // Register adds every mailet of this package to r. One line each, sorted.
@@ -57,6 +58,7 @@ func Register(r *container.Registry, s Services) {
 	r.Mailet(jdkim+"EncapsulatedDKIMSign", newEncapsulatedDKIMSign(s))
 	r.Mailet(jmapFilter+"JMAPFiltering", newJMAPFiltering)
 	r.Mailet(jmapMailet+"TextCalendarBodyToAttachment", newTextCalendarBodyToAttachment)
+	r.Mailet(ours+"Pipe", newPipe(s))
 	r.Mailet(rspamd+"RspamdScanner", newRspamdScanner(s))
 	r.Mailet(spamassassin+"SpamAssassin", newSpamAssassin(s))
 	r.Mailet(james+"AddDeliveredToHeader", newAddDeliveredToHeader)
@@ -93,6 +95,7 @@ func Register(r *container.Registry, s Services) {
 	r.Mailet(james+"OnlyText", newOnlyText)
 	r.Mailet(james+"PerRecipientRateLimit", newPerRecipientRateLimit)
 	r.Mailet(james+"PerSenderRateLimit", newPerSenderRateLimit)
+	r.Mailet(james+"Pipe", newPipe(s))
 	r.Mailet(james+"PostmasterAlias", newPostmasterAlias(s.Local, s.Postmaster))
 	r.Mailet(james+"PropagateError", newPropagateError)
 	r.Mailet(james+"RecipientRewriteTable", newRecipientRewriteTable(s))
