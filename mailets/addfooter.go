@@ -111,7 +111,7 @@ func (a *AddFooter) plain(w *mime.Rewriter, body container.Body, e *mime.Entity)
 	if text.Opaque && !isASCIIText(a.text) {
 		return fmt.Errorf("footer behind text of unknown meaning: %w", mime.ErrCharset)
 	}
-	footer := a.text
+	footer := lastLine(e, a.text)
 	if text.String != "" && !strings.HasSuffix(text.String, "\n") {
 		footer = "\r\n" + footer
 	}
@@ -121,7 +121,7 @@ func (a *AddFooter) plain(w *mime.Rewriter, body container.Body, e *mime.Entity)
 // appendEncoded appends to the encoded content; done is false when that is not
 // possible.
 func (a *AddFooter) appendEncoded(w *mime.Rewriter, body container.Body, e *mime.Entity) (done bool, err error) {
-	data, ok := e.EncodeLike(a.text)
+	data, ok := e.EncodeLike(lastLine(e, a.text))
 	if !ok || longestLine(data) > 900 {
 		return false, nil
 	}
@@ -145,6 +145,15 @@ func (a *AddFooter) appendEncoded(w *mime.Rewriter, body container.Body, e *mime
 	}
 	w.Append(e, data)
 	return true, nil
+}
+
+// lastLine ends the footer with a line end where it is the end of the message;
+// elsewhere the boundary line has one.
+func lastLine(e *mime.Entity, footer string) string {
+	if e.Parent == nil && !strings.HasSuffix(footer, "\n") {
+		footer += "\r\n"
+	}
+	return footer
 }
 
 func longestLine(data []byte) int {

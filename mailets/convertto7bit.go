@@ -1,6 +1,7 @@
 package mailets
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -89,6 +90,9 @@ func (c *ConvertTo7Bit) entity(w *mime.Rewriter, body container.Body, e *mime.En
 		enc, content = "quoted-printable", mime.EncodeQuotedPrintable(data)
 	} else {
 		content = mime.EncodeBase64(data)
+		if e.Parent != nil {
+			content = bytes.TrimSuffix(content, []byte("\r\n")) // the boundary line has one
+		}
 	}
 	header := mime.Set(e.Header, "Content-Transfer-Encoding", enc)
 	header = mime.Add(header, "X-MIME-Autoconverted", "from 8bit to "+enc+" by "+c.host)

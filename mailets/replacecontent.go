@@ -57,6 +57,7 @@ type ReplaceContent struct {
 	subject, body replaceRules
 	charset       string
 	debug         bool
+	timeLimit     time.Duration
 }
 
 func newReplaceContent(log *slog.Logger) container.MailetFactory {
@@ -67,6 +68,8 @@ func newReplaceContent(log *slog.Logger) container.MailetFactory {
 			body:    readRules(p, "bodyPattern", "bodyPatternFile"),
 			charset: p.String("charset", ""),
 			debug:   p.Int("debug", 0) > 0,
+
+			timeLimit: replaceTime,
 		}
 		if r.charset != "" && !mime.KnownCharset(r.charset) {
 			p.Fail("charset", fmt.Errorf("%q is no charset known here", r.charset))
@@ -101,7 +104,7 @@ func readRules(p *conf.Params, inline, files string) replaceRules {
 
 // Service applies the rules.
 func (r *ReplaceContent) Service(ctx context.Context, m *container.Mail, _ *container.Outbox) error {
-	deadline := time.Now().Add(replaceTime)
+	deadline := time.Now().Add(r.timeLimit)
 	matched := func(rule string) {
 		if r.debug {
 			r.log.InfoContext(ctx, "rule matches", "rule", rule)

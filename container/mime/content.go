@@ -356,6 +356,9 @@ func (t *TextPart) Format(text string, edit TypeEdit) (header, content []byte, e
 	if enc != "" {
 		header = Set(header, "Content-Transfer-Encoding", enc)
 	}
+	if t.node.Parent != nil && (enc == "base64" || t.node.Encoding() == "base64") {
+		content = bytes.TrimSuffix(content, []byte("\r\n")) // the boundary line has one
+	}
 	if t.node.Parent == nil && len(header) != len(t.node.Header) && !Has(header, "MIME-Version") {
 		header = Add(header, "MIME-Version", "1.0")
 	}
