@@ -1,4 +1,4 @@
-// Package javaregex matches whole texts against regular expressions in the
+// Package javaregex matches texts against regular expressions in the
 // syntax of java.util.regex, as James's configurations have them.
 //
 // The work is done by dlclark/regexp2, which backtracks and knows look-around,
