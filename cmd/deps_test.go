@@ -22,7 +22,7 @@ var layers = map[string][]string{
 	"container/dsn":             {"container", "container/mime"},
 	"container/engine":          {"conf", "container", "container/logctx"},
 	"container/javaregex":       {},
-	"container/local":           {"container"},
+	"container/local":           {"container", "container/javaregex"},
 	"container/local/localtest": {"container/local"},
 	"container/logctx":          {},
 	"container/metrics":         {},
