@@ -14,6 +14,7 @@ var (
 	ErrShadowed        = errors.New("address has other mappings")
 	ErrLoop            = errors.New("mapping would loop")
 	ErrReadOnly        = errors.New("read-only")
+	ErrDuplicateRule   = errors.New("two rules have the same id")
 )
 
 // RuleError is a change that the rules refuse. Text is what James answers;
