@@ -49,6 +49,12 @@ CREATE TABLE user (name TEXT PRIMARY KEY, algorithm TEXT NOT NULL, hash TEXT NOT
 CREATE TABLE mapping (id INTEGER PRIMARY KEY, source TEXT NOT NULL, type TEXT NOT NULL, target TEXT NOT NULL,
 	UNIQUE (source, type, target));
 CREATE INDEX mapping_target ON mapping (type, target);`,
+
+	`CREATE TABLE drop_list (scope TEXT NOT NULL, owner TEXT NOT NULL, denied TEXT NOT NULL,
+	PRIMARY KEY (scope, owner, denied)) WITHOUT ROWID;
+CREATE TABLE dlp_rule (domain TEXT NOT NULL, position INTEGER NOT NULL, id TEXT NOT NULL, expression TEXT NOT NULL,
+	explanation TEXT NOT NULL, sender INTEGER NOT NULL, recipients INTEGER NOT NULL, content INTEGER NOT NULL,
+	PRIMARY KEY (domain, position)) WITHOUT ROWID;`,
 }
 
 // migrate brings the database to the newest version, step by step, each in a
