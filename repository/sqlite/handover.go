@@ -112,6 +112,7 @@ func (w *writer) handOver(q *queueState, e *entry, ref *storedRef, id, now int64
 // fitBudget returns m as it is handed over: as it is while the budget lasts,
 // else with its body left in the store. content is what was stored of it now.
 func (w *writer) fitBudget(m *container.Mail, content container.Body, ref *storedRef, l *lease) *container.Mail {
+	m = withStored(m, content)
 	l.cost = int64(len(m.Message.Header()))
 	l.key = keyOf(m.Message.Body())
 	m.Message.MarkStored(ref)
@@ -136,6 +137,18 @@ func (w *writer) fitBudget(m *container.Mail, content container.Body, ref *store
 	}
 	w.used += l.cost
 	return m
+}
+
+// withStored returns m with what was stored of its body, when a mailet made that
+// over another body: the other may leave the store with the mail it belonged to.
+func withStored(m *container.Mail, content container.Body) *container.Mail {
+	body := m.Message.Body()
+	if _, inMemory := body.(container.BytesBody); inMemory || content == nil || body == content {
+		return m
+	}
+	stored := *m
+	stored.Message = container.NewMessage(m.Message.Header(), content)
+	return &stored
 }
 
 // CreateQueue makes a queue known; one that exists is left alone.
