@@ -398,6 +398,19 @@ func TestStripSingleAttachment(t *testing.T) {
 	}
 }
 
+// A simple message has no attachments, whatever its type.
+func TestStripSimpleMessage(t *testing.T) {
+	r := testRegistry(t)
+	for _, params := range []string{"<mimeType>text/plain</mimeType><remove>matched</remove>", "<notpattern>x</notpattern><remove>all</remove>"} {
+		m := editMail(readMessage(t, "latin1.in.eml"))
+		before := messageBytes(t, &m.Message)
+		serve(t, mustLoad(t, r, "StripAttachment", params), m)
+		if !bytes.Equal(messageBytes(t, &m.Message), before) || len(m.Attributes) > 0 {
+			t.Errorf("%s: the message was changed", params)
+		}
+	}
+}
+
 // What was stripped comes back, part by part the same octets.
 func TestRecoverAttachment(t *testing.T) {
 	r := testRegistry(t)
@@ -468,6 +481,7 @@ func TestOnlyTextStates(t *testing.T) {
 	for _, tc := range []struct{ in, params, state, text string }{
 		{"Content-Type: image/png\r\n\r\nx", "<NoTextProcessor>none</NoTextProcessor>", "none", ""},
 		{"Content-Type: image/png\r\n\r\nx", "", "root", ""},
+		{"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\ntext\r\n\r\n--b--\r\n", "", "root", "MIME-Version: 1.0\r\n\r\ntext\r\n"},
 		{"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: image/png\r\n\r\nx\r\n--b--\r\n", "<NoTextProcessor>none</NoTextProcessor>", "none", ""},
 		{"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/csv\r\n\r\na,b\r\n--b--\r\n", "", "root", "MIME-Version: 1.0\r\nContent-Type: text/csv\r\n\r\na,b\r\n"},
 		{"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Disposition: attachment\r\n\r\nlog\r\n--b\r\nContent-Type: text/html\r\n\r\n<b>x</b>\r\n--b--\r\n", "", "root", "MIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\nx\r\n"},

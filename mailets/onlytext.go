@@ -95,8 +95,12 @@ func mainText(root *mime.Entity) *mime.Entity {
 // keepPart makes a part the whole message. Its content stays encoded as it is.
 func keepPart(m *container.Message, e *mime.Entity) error {
 	size := m.Body().Size()
+	last, err := e.Tail(m.Body(), 1)
+	if err != nil {
+		return err
+	}
 	var end []byte
-	if e.End > e.Content {
+	if len(last) > 0 && last[0] != '\n' {
 		end = []byte("\r\n")
 	}
 	body, err := mime.Splice(m.Body(), mime.Edit{From: 0, To: e.Content}, mime.Edit{From: e.End, To: size, Data: end})

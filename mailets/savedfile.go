@@ -77,7 +77,20 @@ func saveContent(dir, name string, e *mime.Entity, body container.Body) (string,
 	if err := f.Close(); err != nil {
 		return "", err
 	}
-	return name, os.Rename(f.Name(), filepath.Join(dir, name))
+	if err := os.Rename(f.Name(), filepath.Join(dir, name)); err != nil {
+		return "", err
+	}
+	return name, syncDir(dir)
+}
+
+// syncDir makes the names in a folder durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
 }
 
 func writeContent(f *os.File, e *mime.Entity, body container.Body) error {

@@ -175,6 +175,9 @@ func (j *strip) leaf(e *mime.Entity) error {
 	if err != nil {
 		return err
 	}
+	if e.Parent == nil && len(names) == 0 && !e.IsAttachment() {
+		return nil // as in James: the content of a simple message is no attachment
+	}
 	matches, err := j.matches(e, names)
 	if err != nil {
 		return err
