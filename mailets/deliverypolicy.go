@@ -85,3 +85,12 @@ func timeLimit(p *conf.Params, name string, def time.Duration) time.Duration {
 	}
 	return d
 }
+
+// readHeloName reads the name that we give to other servers.
+func readHeloName(s Services, p *conf.Params) string {
+	name := p.String("heloName", heloName(s))
+	if strings.ContainsAny(name, " \t\r\n") {
+		p.Fail("heloName", fmt.Errorf("%q is not a host name", name))
+	}
+	return name
+}
