@@ -285,8 +285,9 @@ func TestMoreBadConditions(t *testing.T) {
 		{"IsDelayedForMoreThan", "", "not a duration"},
 		{"IsDelayedForMoreThan", "-1 day", "should be positive"},
 		{"IsDelayedForMoreThan", "3 fortnights", "unknown unit"},
-		{"dlp.Dlp", "", "no matcher class"},
-		{"IsInDropList", "", "no matcher class"},
+		{"dlp.Dlp", "cache:", "not a duration"},
+		{"dlp.Dlp", "cache:-1 s", "should be positive"},
+		{"dlp.Dlp", "cache:3 fortnights", "unknown unit"},
 	} {
 		t.Run(tc.class+"="+tc.condition, func(t *testing.T) {
 			_, err := testRegistry().NewMatcher(tc.class, tc.condition)

@@ -17,7 +17,7 @@ import (
 // testRegistry has every class of the package, with DNS that knows one host.
 func testRegistry() *container.Registry {
 	r := container.NewRegistry()
-	Register(r, Services{DNS: zone{}, Local: local.New(local.Config{}, nil)})
+	Register(r, Services{DNS: zone{}, Local: local.New(local.Config{}, nil), DropLists: local.NewDropLists(nil), DLP: local.NewDLP(nil, nil)})
 	return r
 }
 

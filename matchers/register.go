@@ -13,7 +13,11 @@ import (
 type Services struct {
 	Local *local.Directory
 	DNS   dns.Resolver
-	Log   *slog.Logger
+	// DropLists are for IsInDropList; nil when they are off, which stops the
+	// start of a configuration that uses them.
+	DropLists *local.DropLists
+	DLP       *local.DLP
+	Log       *slog.Logger
 }
 
 const (
@@ -66,6 +70,7 @@ func Register(r *container.Registry, s Services) {
 	r.Matcher(james+"InSpammerBlacklist", newInSpammerBlacklist(s.DNS, s.Log))
 	r.Matcher(james+"IsDelayedForMoreThan", newIsDelayedForMoreThan)
 	r.Matcher(james+"IsFromMailingList", newIsFromMailingList)
+	r.Matcher(james+"IsInDropList", newIsInDropList(s.DropLists))
 	r.Matcher(james+"IsMarkedAsSpam", newIsMarkedAsSpam)
 	r.Matcher(james+"IsOverQuota", newIsOverQuota)
 	r.Matcher(james+"IsRemoteDeliveryPermanentError", newIsRemoteDeliveryPermanentError)
@@ -109,4 +114,5 @@ func Register(r *container.Registry, s Services) {
 	r.Matcher(james+"UserIs", newUserIs)
 	r.Matcher(james+"XOriginatingIpInNetwork", newXOriginatingIpInNetwork(nets))
 	r.Matcher(james+"Xor", newXor)
+	r.Matcher(james+"dlp.Dlp", newDlp(s.DLP))
 }
