@@ -26,6 +26,12 @@ func (s *Server) defineRoutes() {
 		s.groupRoutes(rt)
 		s.mappingRoutes(rt)
 		s.domainMappingRoutes(rt)
+		if s.deps.DLP != nil {
+			s.dlpRoutes(rt)
+		}
+	}
+	if s.deps.DropLists != nil {
+		s.dropListRoutes(rt)
 	}
 	s.routes = rt
 	s.handler = http.HandlerFunc(s.serve)

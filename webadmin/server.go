@@ -40,6 +40,8 @@ type Deps struct {
 	Store        Store
 	Repositories repository.Repositories
 	Directory    Directory
+	DropLists    DropLists
+	DLP          DLP // its domains are those of Directory
 
 	// Health are the components in the order in which they are shown.
 	Health []HealthCheck

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mailetd/mailetd/container/local/localtest"
 	"github.com/mailetd/mailetd/container/metrics"
 )
 
@@ -46,6 +47,7 @@ func someConnections() *fakeConnections {
 
 func withEverything(d *Deps) {
 	d.Certificates, d.Connections, d.Metrics = &fakeCertificates{n: 1}, someConnections(), metrics.New()
+	withPolicies(&localtest.Policies{})(d)
 }
 
 func TestReloadCertificates(t *testing.T) {
