@@ -74,6 +74,23 @@ func (r *Registry) Handler(class string, f Factory) {
 	r.classes[class] = f
 }
 
+// Alias makes the foreign class name from stand for to, a handler class or bundle
+// of this registry (classes.properties).
+func (r *Registry) Alias(from, to string) error {
+	if r.known(from) {
+		return fmt.Errorf("%s is a handler class here already", from)
+	}
+	if f, ok := r.classes[to]; ok {
+		r.classes[from] = f
+		return nil
+	}
+	if members, ok := r.bundles[to]; ok {
+		r.bundles[from] = members
+		return nil
+	}
+	return fmt.Errorf("%s: no such handler class%s; the full name must be written", to, r.suggest(to))
+}
+
 // Bundle adds a bundle: the classes, in order, that coreHandlersPackage stands
 // for. It panics like Handler.
 func (r *Registry) Bundle(class string, members []string) {
