@@ -36,13 +36,16 @@ import (
 //   - acceptPostmaster (default false): whether postmaster and abuse are taken in
 //     local domains although nobody has these names, as RFC 5321 §4.5.1 and RFC
 //     2142 demand. The processors have to do something with such mail.
+//   - subAddressing (default false): whether user+folder@domain is valid when
+//     user@domain is, for the mailet SubAddressing.
 //
-// Differs from James: acceptPostmaster is new.
+// Differs from James: acceptPostmaster and subAddressing are new.
 type ValidRcptHandler struct {
 	s          Services
 	rewrites   bool
 	check      string
 	postmaster bool
+	plus       bool // sub-addresses
 }
 
 // Values of recipientRewriteTableCheck.
@@ -58,12 +61,16 @@ func newValidRcpt(p *conf.Params, s Services) any {
 	}
 	h.check = tableChecks[i]
 	h.postmaster = p.Bool("acceptPostmaster", false)
+	h.plus = p.Bool("subAddressing", false)
 	return h
 }
 
 // Rcpt implements RcptHook.
 func (h *ValidRcptHandler) Rcpt(ctx context.Context, _ *Session, rcpt Recipient) Decision {
 	valid, err := h.valid(ctx, rcpt.Address)
+	if plain, ok := withoutFolder(rcpt.Address); err == nil && !valid && h.plus && ok {
+		valid, err = h.valid(ctx, plain)
+	}
 	switch {
 	case err != nil:
 		h.s.Log.ErrorContext(ctx, "recipient not checked", "to", rcpt.Address.String(), "err", err)
@@ -72,6 +79,12 @@ func (h *ValidRcptHandler) Rcpt(ctx context.Context, _ *Session, rcpt Recipient)
 		return Refuse(550, "5.1.1", "Unknown user: "+rcpt.Address.String())
 	}
 	return Decision{}
+}
+
+// withoutFolder returns user@domain for user+folder@domain (RFC 5233).
+func withoutFolder(a container.Address) (plain container.Address, ok bool) {
+	user, _, ok := strings.Cut(a.Local, "+")
+	return container.Address{Local: user, Domain: a.Domain}, ok && user != "" && !strings.HasPrefix(user, `"`)
 }
 
 func (h *ValidRcptHandler) valid(ctx context.Context, a container.Address) (bool, error) {

@@ -84,3 +84,19 @@ func TestValidRcpt(t *testing.T) {
 		t.Errorf("a foreign recipient: %+v", d)
 	}
 }
+
+func TestValidRcptSubAddressing(t *testing.T) {
+	load := func(xml string) RcptHook {
+		return newValidRcpt(conf.ParseParams(xml, &conf.Report{}), Services{Local: tableLocal{}, Log: slog.New(slog.DiscardHandler)}).(RcptHook)
+	}
+	plain, sub := load("<handler/>"), load("<handler><subAddressing>true</subAddressing></handler>")
+	for local, want := range map[string]int{"bob+lists": 0, "bob+": 0, "bob+a+b": 0, "nobody+lists": 550, "+lists": 550, `"bob+lists"`: 550, "good+x": 0, "broken+x": 451, "bob": 0} {
+		rcpt := Recipient{Address: container.Address{Local: local, Domain: "here.test"}}
+		if d := sub.Rcpt(context.Background(), nil, rcpt); d.Code != want {
+			t.Errorf("%s: got %d, want %d", local, d.Code, want)
+		}
+		if d := plain.Rcpt(context.Background(), nil, rcpt); (d.Code == 0) != (local == "bob") {
+			t.Errorf("%s without subAddressing: got %d", local, d.Code)
+		}
+	}
+}
