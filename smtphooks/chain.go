@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/beevik/etree"
 
@@ -29,6 +30,7 @@ type Chain struct {
 	unknown    []UnknownHook
 	quit       []QuitHook
 	authHooks  []AuthHook
+	lifespan   []LifespanHook
 	local      Local
 }
 
@@ -103,6 +105,7 @@ func (c *Chain) add(h any) {
 	appendIf(&c.unknown, h)
 	appendIf(&c.quit, h)
 	appendIf(&c.authHooks, h)
+	appendIf(&c.lifespan, h)
 	if p, ok := h.(MailParamHook); ok {
 		for _, name := range p.MailParams() {
 			c.mailParams[name] = p
@@ -133,6 +136,17 @@ func first[T any](hooks []T, ask func(T) Decision) Decision {
 
 // HasAuth reports whether the chain has the AUTH command.
 func (c *Chain) HasAuth() bool { return c.auth }
+
+// Lifespan returns how long a connection may last; 0 means for ever.
+func (c *Chain) Lifespan() time.Duration {
+	var shortest time.Duration
+	for _, h := range c.lifespan {
+		if d := h.Lifespan(); shortest == 0 || d < shortest {
+			shortest = d
+		}
+	}
+	return shortest
+}
 
 // HasConnect reports whether any hook is asked at connect.
 func (c *Chain) HasConnect() bool { return len(c.connect) > 0 }

@@ -29,6 +29,7 @@ type Decision struct {
 	Code       int
 	Enhanced   string
 	Text       string
+	Duplicate  bool // at RCPT, with OK: the recipient is there already and not added again
 }
 
 // Refuse returns a permanent refusal with this reply.

@@ -2,6 +2,7 @@ package smtphooks
 
 import (
 	"context"
+	"time"
 
 	"github.com/mailetd/mailetd/container"
 )
@@ -79,6 +80,12 @@ type QuitHook interface {
 // user.
 type AuthHook interface {
 	Auth(ctx context.Context, s *Session, user, password string) (name string, ok bool, err error)
+}
+
+// A LifespanHook limits how long a connection lasts; with several the shortest
+// time counts.
+type LifespanHook interface {
+	Lifespan() time.Duration
 }
 
 // commandHandler is a James handler whose work is part of the server's command

@@ -14,15 +14,45 @@ func register(r *Registry) {
 	r.Handler(james+"AddDefaultAttributesMessageHook", newAddDefaultAttributes)
 	r.Handler(james+"AuthRequiredHook", newAuthRequired)
 	r.Handler(james+"AuthRequiredToRelayRcptHook", newAuthRequiredToRelay)
+	r.Handler(james+"ConfigurationAuthHook", newConfigurationAuth)
+	r.Handler(james+"EnforceHeaderLimitationsMessageHook", newEnforceHeaderLimitations)
+	r.Handler(james+"MailPriorityHandler", newMailPriority)
 	r.Handler(james+"SendMailHandler", newSendMail)
 	r.Handler(james+"SenderAuthIdentifyVerificationHook", newSenderAuthIdentifyVerification)
+	r.Handler(james+"SetMailAttributeMessageHook", newSetMailAttribute)
+	r.Handler(james+"SetMimeHeaderHandler", newSetMimeHeader)
+	r.Handler(james+"UsersRepositoryAuthHook", newUsersRepositoryAuth)
 	r.Handler(james+"dsn.DSNEhloHook", newDSNEhlo)
 	r.Handler(james+"dsn.DSNMailParameterHook", newDSNMailParameter)
 	r.Handler(james+"dsn.DSNMessageHook", newDSNMessage)
 	r.Handler(james+"dsn.DSNRcptParameterHook", newDSNRcptParameter)
+	r.Handler(james+"fastfail.AllowedUnauthenticatedSender", newAllowedUnauthenticatedSender)
+	r.Handler(james+"fastfail.DNSRBLHandler", newDNSRBL)
+	r.Handler(james+"fastfail.MaxRcptHandler", newMaxRcpt)
+	r.Handler(james+"fastfail.MaxUnknownCmdHandler", newMaxUnknownCmd)
+	r.Handler(james+"fastfail.ResolvableEhloHeloHandler", newResolvableEhloHelo)
+	r.Handler(james+"fastfail.ReverseEqualsEhloHeloHandler", newReverseEqualsEhloHelo)
+	r.Handler(james+"fastfail.SpamTrapHandler", newSpamTrap)
 	r.Handler(james+"fastfail.ValidRcptHandler", newValidRcpt)
+	r.Handler(james+"fastfail.ValidRcptMX", newValidRcptMX)
+	r.Handler(james+"fastfail.ValidSenderDomainHandler", newValidSenderDomain)
+	r.Handler(james+"futurerelease.FutureReleaseEHLOHook", newFutureReleaseEhlo)
+	r.Handler(james+"futurerelease.FutureReleaseMailParameterHook", newFutureReleaseMailParameter)
+	r.Handler(james+"netty.MaxConnectionLifespanHandler", newMaxConnectionLifespan)
+	r.Handler(james+"priority.SmtpMtPriorityEhloHook", newMtPriorityEhlo)
+	r.Handler(james+"priority.SmtpMtPriorityMessageHook", newMtPriorityMessage)
+	r.Handler(james+"priority.SmtpMtPriorityParameterHook", newMtPriorityParameter)
+	r.Handler(james+"smtputf8.SmtpUtf8MailHook", newSMTPUTF8Mail)
+	r.Handler(james+"smtputf8.SmtpUtf8RcptHook", newSMTPUTF8Rcpt)
+	r.Handler(james+"tls.EnforceMtaSts", newEnforceMtaSts)
+	r.Handler(james+"tls.SmtpRequireTlsEhloHook", newRequireTLSEhlo)
+	r.Handler(james+"tls.SmtpRequireTlsMessageHook", newRequireTLSMessage)
+	r.Handler(james+"tls.SmtpRequireTlsParameterHook", newRequireTLSParameter)
+	r.Handler(james+"tls.TestMtaSts", newTestMtaSts)
+	r.Handler(protocol+"AcceptRecipientIfRelayingIsAllowed", newAcceptRecipientIfRelaying)
 	r.Handler(protocol+"PostmasterAbuseRcptHook", newPostmasterAbuse)
 	r.Handler(protocol+"esmtp.AuthCmdHandler", newCommandHandler)
+	r.Handler(protocol+"fastfail.SupressDuplicateRcptHandler", newSupressDuplicateRcpt)
 	for _, class := range builtIn {
 		r.Handler(class, newCommandHandler)
 	}
@@ -68,21 +98,8 @@ var jamesOnly = []string{
 	"org.apache.james.crowdsec.CrowdsecEhloHook", "org.apache.james.crowdsec.CrowdsecSMTPConnectHandler",
 	"org.apache.james.examples.LoggingRcptHook", "org.apache.james.examples.MyCmdHandlerLoader",
 	"org.apache.james.examples.MyNoopCmdHandler", "org.apache.james.spamassassin.SpamAssassinHandler",
-	protocol + "AcceptRecipientIfRelayingIsAllowed", protocol + "fastfail.SupressDuplicateRcptHandler",
-	james + "ConfigurationAuthHook", james + "DKIMHook", james + "EnforceHeaderLimitationsMessageHook",
-	james + "MailPriorityHandler", james + "POP3BeforeSMTPHandler", james + "SetMailAttributeMessageHook",
-	james + "SetMimeHeaderHandler", james + "UsersRepositoryAuthHook",
-	james + "fastfail.AllowedUnauthenticatedSender", james + "fastfail.DNSRBLHandler",
-	james + "fastfail.JDBCGreylistHandler", james + "fastfail.MaxRcptHandler", james + "fastfail.MaxUnknownCmdHandler",
-	james + "fastfail.ResolvableEhloHeloHandler", james + "fastfail.ReverseEqualsEhloHeloHandler",
-	james + "fastfail.SPFHandler", james + "fastfail.SpamTrapHandler", james + "fastfail.URIRBLHandler",
-	james + "fastfail.ValidRcptMX", james + "fastfail.ValidSenderDomainHandler",
-	james + "futurerelease.FutureReleaseEHLOHook", james + "futurerelease.FutureReleaseMailParameterHook",
-	james + "netty.MaxConnectionLifespanHandler", james + "priority.SmtpMtPriorityEhloHook",
-	james + "priority.SmtpMtPriorityMessageHook", james + "priority.SmtpMtPriorityParameterHook",
-	james + "smtputf8.SmtpUtf8MailHook", james + "smtputf8.SmtpUtf8RcptHook", james + "tls.EnforceMtaSts",
-	james + "tls.SmtpRequireTlsEhloHook", james + "tls.SmtpRequireTlsMessageHook",
-	james + "tls.SmtpRequireTlsParameterHook", james + "tls.TestMtaSts",
+	james + "DKIMHook", james + "POP3BeforeSMTPHandler", james + "fastfail.JDBCGreylistHandler",
+	james + "fastfail.SPFHandler", james + "fastfail.URIRBLHandler",
 	"com.linagora.tmail.smtp.TMailValidRcptHandler", "com.foilen.james.components.handler.fastfail.ValidRcptHandler",
 	"org.apache.james.lmtpserver.CoreCmdHandlerLoader", "org.apache.james.lmtpserver.MailetContainerCmdHandlerLoader",
 	"org.apache.james.lmtpserver.MailetContainerHandler",

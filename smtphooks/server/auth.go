@@ -38,13 +38,30 @@ func (c *conn) auth(ctx context.Context, arg string) {
 	var user, password string
 	var err error
 	if mech == "PLAIN" {
-		user, password, err = d.plain()
+		user, password, err = d.plain(ctx)
 	} else {
 		user, password, err = d.login()
 	}
 	if err == nil {
 		c.authenticate(ctx, user, password)
 	}
+}
+
+// maxAuthFailures is how many wrong credentials one connection may try.
+const maxAuthFailures = 5
+
+// refuseCredentials answers wrong credentials, and ends a connection that goes on
+// trying: each try costs the time of a password hash.
+func (c *conn) refuseCredentials(ctx context.Context, user string) {
+	c.e.server.count("auth_failures")
+	c.e.log().InfoContext(ctx, "authentication failed", "client", c.s.RemoteAddr.String(), "user", user)
+	c.pause(ctx, c.e.server.options.AuthFailureDelay)
+	if c.authFailures++; c.authFailures >= maxAuthFailures {
+		c.reply(421, "4.7.0", c.s.Hello+" Too many authentication failures, closing transmission channel")
+		c.closing, c.linger = true, true
+		return
+	}
+	c.reply(535, "", "Authentication Failed")
 }
 
 func (c *conn) authenticate(ctx context.Context, user, password string) {
@@ -54,10 +71,7 @@ func (c *conn) authenticate(ctx context.Context, user, password string) {
 		c.e.log().ErrorContext(ctx, "credentials not checked", "client", c.s.RemoteAddr.String(), "user", user, "err", err)
 		c.trouble()
 	case !ok:
-		c.e.server.count("auth_failures")
-		c.e.log().InfoContext(ctx, "authentication failed", "client", c.s.RemoteAddr.String(), "user", user)
-		c.pause(ctx, c.e.server.options.AuthFailureDelay)
-		c.reply(535, "", "Authentication Failed")
+		c.refuseCredentials(ctx, user)
 	default:
 		c.s.User = strings.ToLower(name)
 		c.refresh()
@@ -89,7 +103,7 @@ type saslDialogue struct {
 
 // plain returns the credentials of PLAIN (RFC 4616). An authorization identity
 // other than the user is refused: nobody here may act as somebody else.
-func (d *saslDialogue) plain() (user, password string, err error) {
+func (d *saslDialogue) plain(ctx context.Context) (user, password string, err error) {
 	text, err := d.answer("")
 	if err != nil {
 		return "", "", err
@@ -101,8 +115,7 @@ func (d *saslDialogue) plain() (user, password string, err error) {
 	case len(parts) == 3 && strings.EqualFold(parts[0], parts[1]):
 		return parts[1], parts[2], nil
 	case len(parts) == 3:
-		d.c.e.server.count("auth_failures")
-		d.c.reply(535, "", "Authentication Failed")
+		d.c.refuseCredentials(ctx, parts[1])
 		return "", "", errEnded
 	}
 	return "", "", d.undecodable()

@@ -114,7 +114,7 @@ func (c *conn) features() []string {
 	}
 	plain := append([]string{"PIPELINING", "ENHANCEDSTATUSCODES", "8BITMIME"}, c.e.chain.Keywords(c.s)...)
 	for _, f := range plain {
-		if !slices.Contains(c.e.cfg.DisabledFeatures, f) {
+		if keyword, _, _ := strings.Cut(f, " "); !slices.Contains(c.e.cfg.DisabledFeatures, keyword) {
 			out = append(out, f)
 		}
 	}
@@ -276,12 +276,15 @@ func (c *conn) rcpt(ctx context.Context, arg string) {
 		return
 	}
 	r := smtphooks.Recipient{Address: addr, Params: args.params}
-	if d := c.e.chain.Rcpt(ctx, c.s, r); d.Refuses() {
+	d := c.e.chain.Rcpt(ctx, c.s, r)
+	if d.Refuses() {
 		c.decide(d)
 		c.e.refused(ctx, c, "RCPT", addr.Pretty(), d)
 		return
 	}
-	c.s.Tx.Recipients = append(c.s.Tx.Recipients, r)
-	c.rcptOctets += len(arg)
+	if !d.Duplicate {
+		c.s.Tx.Recipients = append(c.s.Tx.Recipients, r)
+		c.rcptOctets += len(arg)
+	}
 	c.reply(250, "2.1.5", "Recipient "+addr.Pretty()+" OK")
 }

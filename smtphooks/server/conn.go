@@ -38,18 +38,21 @@ type conn struct {
 	in   *input
 	out  []byte
 
-	heloName    string // argument of the last HELO or EHLO that was accepted
-	rcptOctets  int    // of the RCPT commands accepted in this transaction
-	proxyNeeded bool
-	deadline    time.Time // for the next reads, when not zero
-	replied     bool      // to the current command
-	closing     bool      // after the replies are written
-	linger      bool      // let the client read them before the connection goes
+	heloName     string // argument of the last HELO or EHLO that was accepted
+	authFailures int
+	rcptOctets   int // of the RCPT commands accepted in this transaction
+	proxyNeeded  bool
+	deadline     time.Time // for the next reads, when not zero
+	replied      bool      // to the current command
+	closing      bool      // after the replies are written
+	linger       bool      // let the client read them before the connection goes
 
 	mu       sync.Mutex
 	nc       net.Conn
 	inData   bool
 	stopping bool
+	replying bool // to the end of a message: the reply must reach the client
+	expired  bool // the time of the connection was over meanwhile
 	info     ConnInfo
 }
 
@@ -139,6 +142,27 @@ func (c *conn) stop() {
 // try to say goodbye for seconds.
 func (c *conn) kill() { _ = c.raw.Close() }
 
+// expire ends the connection because it has lasted long enough. Only the reply to
+// a message that has arrived is waited for.
+func (c *conn) expire() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.replying {
+		c.expired = true
+		return
+	}
+	c.kill()
+}
+
+// setReplying tells expire whether a message waits for its reply. The end of it
+// reports whether the connection has expired meanwhile.
+func (c *conn) setReplying(on bool) (expired bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.replying = on
+	return c.expired
+}
+
 func (c *conn) setInData(in bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -149,6 +173,9 @@ func (c *conn) setInData(in bool) {
 func (c *conn) serve(ctx context.Context) {
 	ctx = logctx.With(ctx, slog.String("session", c.s.ID), slog.String("server", c.s.Server))
 	defer c.finish(ctx)
+	if d := c.e.lifespan; d > 0 {
+		defer time.AfterFunc(d, c.expire).Stop()
+	}
 	defer func() {
 		if p := recover(); p != nil {
 			c.e.log().ErrorContext(ctx, "SMTP connection failed", "panic", p, "stack", string(debug.Stack()))

@@ -25,8 +25,9 @@ type endpoint struct {
 	chain     *smtphooks.Chain
 	hello     string
 	smtputf8  bool
-	networks  networks
-	hosts     []host
+	lifespan  time.Duration // of a connection; 0 means for ever
+	networks  smtphooks.Networks
+	hosts     []smtphooks.NetworkHost
 	tlsConfig atomic.Pointer[tls.Config]
 	listeners []net.Listener
 
@@ -43,8 +44,9 @@ func newEndpoint(s *Server, cfg conf.SMTPServer, reg *smtphooks.Registry, r *con
 		e.hello = localName()
 	}
 	e.chain = smtphooks.Build(cfg, reg, s.services, r)
+	e.lifespan = e.chain.Lifespan()
 	for _, word := range cfg.AuthorizedAddresses.Words {
-		n, h, err := parseNetwork(word)
+		n, h, err := smtphooks.ParseNetwork(word)
 		if err != nil {
 			r.Errorf(cfg.AuthorizedAddresses.Pos, "<authorizedAddresses>: %v", err)
 			continue
@@ -75,7 +77,7 @@ func (e *endpoint) banner() string {
 }
 
 // authorized reports whether ip is in <authorizedAddresses>.
-func (e *endpoint) authorized(ip netip.Addr) bool { return e.networks.contains(ip) }
+func (e *endpoint) authorized(ip netip.Addr) bool { return e.networks.Contains(ip) }
 
 // announces reports whether AUTH is offered.
 func (e *endpoint) announces(authorized, encrypted bool) bool {
@@ -107,12 +109,12 @@ func (e *endpoint) listen(ctx context.Context) error {
 
 // addHost authorizes the addresses of h. As in James a name that does not
 // resolve is passed over.
-func (e *endpoint) addHost(ctx context.Context, h host) {
+func (e *endpoint) addHost(ctx context.Context, h smtphooks.NetworkHost) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
-	n, err := h.resolve(ctx, e.server.services.DNS)
+	n, err := h.Resolve(ctx, e.server.services.DNS)
 	if err != nil {
-		e.log().WarnContext(ctx, "authorized host passed over", "server", e.cfg.Name, "host", h.name, "err", err)
+		e.log().WarnContext(ctx, "authorized host passed over", "server", e.cfg.Name, "host", h.Name, "err", err)
 		return
 	}
 	e.networks = append(e.networks, n...)

@@ -34,6 +34,7 @@ const patience = 10 * time.Second
 type fakeQueue struct {
 	mu       sync.Mutex
 	mails    []*container.Mail
+	delays   []time.Duration // of the mails
 	err      error
 	writeErr error
 	drop     bool
@@ -62,6 +63,7 @@ func (q *fakeQueue) Commit(_ context.Context, c repository.Change) error {
 			return fmt.Errorf("queue %q", e.Queue)
 		}
 		q.mails = append(q.mails, e.Mail)
+		q.delays = append(q.delays, e.Delay)
 	}
 	return nil
 }
@@ -142,25 +144,54 @@ func (fakeLocal) Authenticate(_ context.Context, user, password string) (string,
 	return a.Key(), ok, nil
 }
 
+// fakeDNS knows the names of these tables. Whatever is in broken.test cannot be
+// looked up now.
 type fakeDNS struct{}
 
-func (fakeDNS) MX(context.Context, string) ([]dns.MX, error) { return nil, dns.ErrNotFound }
+var (
+	fakeMX = map[string][]dns.MX{
+		"mail.test": {{Host: "mx.mail.test", Pref: 10}}, "nullmx.test": {{Host: "."}},
+		"inner.test": {{Host: "mx.mail.test", Pref: 10}, {Host: "mx.inner.test", Pref: 20}},
+	}
+	fakeAddrs = map[string]string{
+		"trusted.test": "127.0.0.1", "mx.mail.test": "192.0.2.99", "mx.inner.test": "10.1.1.1", "client.example.org": "192.0.2.1",
+		"6.2.0.192.bl.test": "127.0.0.2", "7.2.0.192.bl.test": "127.0.0.2", "7.2.0.192.wl.test": "127.0.0.1",
+		"8.2.0.192.bl.test": "127.255.255.254", "9.2.0.192.bl.test": "198.51.100.1",
+		"1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.bl.test": "127.0.0.4",
+	}
+	fakeReverse = map[string]string{"192.0.2.1": "client.example.org", "192.0.2.2": "evil\r\nX-Injected: yes"}
+	fakeTXT     = map[string]string{"6.2.0.192.bl.test": "Listed: see\r\n250 http://bl.test/6"}
+)
+
+func lookUp[T any](table map[string]T, name string) (T, error) {
+	v, ok := table[name]
+	switch {
+	case ok:
+		return v, nil
+	case strings.HasSuffix(name, "broken.test"):
+		return v, dns.ErrTemporary
+	}
+	return v, dns.ErrNotFound
+}
+
+func (fakeDNS) MX(_ context.Context, domain string) ([]dns.MX, error) { return lookUp(fakeMX, domain) }
+
 func (fakeDNS) Addrs(_ context.Context, host string) ([]netip.Addr, error) {
-	if host == "trusted.test" {
-		return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
+	ip, err := lookUp(fakeAddrs, host)
+	if err != nil {
+		return nil, err
 	}
-	return nil, dns.ErrNotFound
+	return []netip.Addr{netip.MustParseAddr(ip)}, nil
 }
+
 func (fakeDNS) Reverse(_ context.Context, ip netip.Addr) (string, error) {
-	switch ip.String() {
-	case "192.0.2.1":
-		return "client.example.org", nil
-	case "192.0.2.2":
-		return "evil\r\nX-Injected: yes", nil
-	}
-	return "", dns.ErrNotFound
+	return lookUp(fakeReverse, ip.String())
 }
-func (fakeDNS) TXT(context.Context, string) ([]string, error) { return nil, dns.ErrNotFound }
+
+func (fakeDNS) TXT(_ context.Context, name string) ([]string, error) {
+	text, err := lookUp(fakeTXT, name)
+	return []string{text}, err
+}
 
 // harness is a running server.
 type harness struct {

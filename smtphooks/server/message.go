@@ -36,8 +36,12 @@ func (c *conn) data(ctx context.Context, arg string) {
 	}
 	// From here on the input is at a command again, but the client waits for the
 	// reply: shutdown does too.
+	c.setReplying(true)
 	c.endOfData(ctx, d)
 	c.setInData(false)
+	if c.e.lifespan > 0 && c.flush() != nil || c.setReplying(false) {
+		c.closing = true
+	}
 }
 
 // brokenData ends a connection whose message cannot be read to its end.

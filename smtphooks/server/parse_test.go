@@ -50,19 +50,19 @@ func TestNetworks(t *testing.T) {
 		{"::1", "::1", "127.0.0.1"}, {"trusted.test", "127.0.0.1", "127.0.0.2"}, {"trusted.test/24", "127.0.0.2", "127.0.1.1"},
 		{"localhost", "127.0.0.1", "127.0.0.2"},
 	} {
-		n, h, err := parseNetwork(tc.word)
+		n, h, err := smtphooks.ParseNetwork(tc.word)
 		if err == nil && h != nil {
-			n, err = h.resolve(context.Background(), fakeDNS{})
+			n, err = h.Resolve(context.Background(), fakeDNS{})
 		}
-		if err != nil || !n.contains(netip.MustParseAddr(tc.in)) || n.contains(netip.MustParseAddr(tc.out)) {
+		if err != nil || !n.Contains(netip.MustParseAddr(tc.in)) || n.Contains(netip.MustParseAddr(tc.out)) {
 			t.Errorf("%s: got %v, %v", tc.word, n, err)
 		}
 	}
-	if n, _, err := parseNetwork("*"); err != nil || !n.contains(netip.MustParseAddr("1.2.3.4")) || !n.contains(netip.IPv6Loopback()) {
+	if n, _, err := smtphooks.ParseNetwork("*"); err != nil || !n.Contains(netip.MustParseAddr("1.2.3.4")) || !n.Contains(netip.IPv6Loopback()) {
 		t.Errorf("*: got %v, %v", n, err)
 	}
 	for _, bad := range []string{"10.0.0.0/33", "10.0.0.0/255.0.255.0", "10.0.0.0/x", "999.1.1.1", "10.0.0", "1:2:x", "/8", "x.*", "1.2.3.4.*", "host.test/99", "*.test"} {
-		if n, h, err := parseNetwork(bad); err == nil {
+		if n, h, err := smtphooks.ParseNetwork(bad); err == nil {
 			t.Errorf("%s: accepted as %v, %v", bad, n, h)
 		}
 	}

@@ -1,4 +1,4 @@
-package server
+package smtphooks
 
 import (
 	"context"
@@ -6,15 +6,16 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/mailetd/mailetd/container/dns"
 )
 
-// networks is a set of addresses, as <authorizedAddresses> writes it.
-type networks []netip.Prefix
+// Networks is a set of addresses, as <authorizedAddresses> writes it.
+type Networks []netip.Prefix
 
-// contains reports whether ip is in the set.
-func (n networks) contains(ip netip.Addr) bool {
+// Contains reports whether ip is in the set.
+func (n Networks) Contains(ip netip.Addr) bool {
 	for _, p := range n {
 		if p.Contains(ip) {
 			return true
@@ -23,21 +24,22 @@ func (n networks) contains(ip netip.Addr) bool {
 	return false
 }
 
-// host is an entry whose addresses must be looked up.
-type host struct {
-	name, bits string
+// NetworkHost is an entry whose addresses must be looked up.
+type NetworkHost struct {
+	Name string
+	bits string
 }
 
-// parseNetwork reads one entry: an address, 127.*, *, address/bits,
+// ParseNetwork reads one entry: an address, 127.*, *, address/bits,
 // address/mask, address%bits, or a host name with or without bits. Exactly one of
 // the results is set.
-func parseNetwork(word string) (n networks, h *host, err error) {
+func ParseNetwork(word string) (n Networks, h *NetworkHost, err error) {
 	if word == "*" {
-		return networks{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)}, nil, nil
+		return Networks{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)}, nil, nil
 	}
 	if strings.HasSuffix(word, ".*") {
 		p, err := parseWildcard(word)
-		return networks{p}, nil, err
+		return Networks{p}, nil, err
 	}
 	base, bits, _ := strings.Cut(strings.Replace(word, "%", "/", 1), "/")
 	ip, err := netip.ParseAddr(strings.Trim(base, "[]"))
@@ -48,13 +50,13 @@ func parseNetwork(word string) (n networks, h *host, err error) {
 		if _, err := maskBits(bits, 32); err != nil {
 			return nil, nil, fmt.Errorf("%q: %w", word, err)
 		}
-		return nil, &host{base, bits}, nil
+		return nil, &NetworkHost{Name: base, bits: bits}, nil
 	}
 	p, err := prefix(ip, bits)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%q: %w", word, err)
 	}
-	return networks{p}, nil, nil
+	return Networks{p}, nil, nil
 }
 
 // parseWildcard reads 127.* and the like: the written octets count.
@@ -108,16 +110,16 @@ func maskBits(s string, size int) (int, error) {
 	return n, nil
 }
 
-// resolve looks the addresses of h up.
-func (h host) resolve(ctx context.Context, r dns.Resolver) (networks, error) {
+// Resolve looks the addresses of h up.
+func (h NetworkHost) Resolve(ctx context.Context, r dns.Resolver) (Networks, error) {
 	ips := []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
-	if !strings.EqualFold(h.name, "localhost") {
+	if !strings.EqualFold(h.Name, "localhost") {
 		var err error
-		if ips, err = r.Addrs(ctx, h.name); err != nil {
-			return nil, fmt.Errorf("look up %s: %w", h.name, err)
+		if ips, err = r.Addrs(ctx, h.Name); err != nil {
+			return nil, fmt.Errorf("look up %s: %w", h.Name, err)
 		}
 	}
-	var out networks
+	var out Networks
 	for _, ip := range ips {
 		bits := h.bits
 		if ip.Unmap().Is6() {
@@ -131,3 +133,53 @@ func (h host) resolve(ctx context.Context, r dns.Resolver) (networks, error) {
 	}
 	return out, nil
 }
+
+// networkList is a list of networks and host names in the parameter of a hook.
+// Host names are looked up when the list is asked, with the cache of the
+// resolver.
+type networkList struct {
+	networks Networks
+	hosts    []NetworkHost
+}
+
+// parseNetworkList reads the items of a list.
+func parseNetworkList(items []string) (networkList, error) {
+	var l networkList
+	for _, word := range items {
+		if word = strings.TrimSpace(word); word == "" {
+			continue
+		}
+		n, h, err := ParseNetwork(word)
+		if err != nil {
+			return networkList{}, err
+		}
+		l.networks = append(l.networks, n...)
+		if h != nil {
+			l.hosts = append(l.hosts, *h)
+		}
+	}
+	return l, nil
+}
+
+// contains reports whether ip is in the list. Host names that cannot be looked up
+// are passed over.
+func (l networkList) contains(ctx context.Context, r dns.Resolver, ip netip.Addr) bool {
+	if l.networks.Contains(ip) {
+		return true
+	}
+	if len(l.hosts) == 0 {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookupLimit)
+	defer cancel()
+	for _, h := range l.hosts {
+		if n, err := h.Resolve(ctx, r); err == nil && n.Contains(ip) {
+			return true
+		}
+	}
+	return false
+}
+
+// lookupLimit bounds all DNS lookups that one command of a client causes in one
+// handler.
+const lookupLimit = 10 * time.Second
