@@ -135,12 +135,15 @@ func (s *site) listenAdmin(store *sqlite.Store, live *live, spooler *spool.Spool
 		s.log.Info("webadmin is off: enabled is not true in webadmin.properties")
 		return nil, nil
 	}
-	deps := webadmin.Deps{Queues: store, Store: store, Repositories: store, Directory: live.local,
+	deps := webadmin.Deps{Queues: store, Store: store, Repositories: store, Directory: live.local, DLP: live.dlp,
 		ErrorRepository: s.errorRepository, Hostname: s.hostname, Log: s.log, ReadFile: s.dir.ReadFile,
 		Certificates: certificates{live.smtp}, Connections: connections{live.smtp},
 		Health: s.healthChecks(store, spooler)}
 	if s.web.Metrics {
 		deps.Metrics = live.metrics
+	}
+	if live.dropLists != nil {
+		deps.DropLists = live.dropLists
 	}
 	a, err := webadmin.New(s.web, deps)
 	if err != nil {

@@ -43,6 +43,7 @@ type site struct {
 	directory local.Config
 	dns       dns.Config
 	lookupIPs bool // the addresses of local domains are local, too
+	dropLists bool // droplists.properties turns them on
 
 	healthPeriod time.Duration
 	unreadable   bool // there is no mailetcontainer.xml to build anything from
@@ -58,6 +59,8 @@ type live struct {
 	pipeline     *engine.Pipeline
 	smtp         *server.Server
 	local        *local.Directory
+	dropLists    *local.DropLists // nil when they are off
+	dlp          *local.DLP
 	metrics      *metrics.Set
 	repositories map[repository.URL]bool
 	addrs        *listeners
@@ -78,6 +81,7 @@ func (p *program) load(f *flags, log *slog.Logger, r *conf.Report) *site {
 	s.web = conf.Webadmin(s.dir.Properties("webadmin.properties"), r)
 	s.repos = s.dir.MailRepositoryStore()
 	s.classes = s.dir.Classes()
+	s.dropLists = s.dir.DropLists()
 	s.readLocal()
 	s.readDNS()
 	s.findPostmaster(r)
@@ -188,8 +192,9 @@ func (s *site) build(store *sqlite.Store, r *conf.Report) *live {
 	l := &live{metrics: metrics.New(), repositories: map[repository.URL]bool{}, addrs: &listeners{}}
 	var queues repository.Queues = noQueues{}
 	var storage local.Storage
+	var policies local.PolicyStorage
 	if store != nil {
-		queues, storage = store, store
+		queues, storage, policies = store, store, store
 	}
 	resolver := dns.New(s.dns)
 	directory := s.directory
@@ -197,6 +202,10 @@ func (s *site) build(store *sqlite.Store, r *conf.Report) *live {
 		directory.LookupIPs = addressesOf(resolver)
 	}
 	l.local = local.New(directory, storage)
+	l.dlp = local.NewDLP(policies, nil)
+	if s.dropLists {
+		l.dropLists = local.NewDropLists(policies)
+	}
 	l.pipeline = s.pipeline(l, queues, resolver, r)
 	s.states = l.pipeline.States
 	l.smtp = server.New(s.smtp, smtphooks.NewRegistry(), smtphooks.Services{
@@ -223,7 +232,7 @@ func (s *site) pipeline(l *live, queues repository.Queues, resolver dns.Resolver
 		return &engine.Pipeline{}
 	}
 	reg := container.NewRegistry()
-	matchers.Register(reg, matchers.Services{Local: l.local, DNS: resolver, Log: s.log})
+	matchers.Register(reg, matchers.Services{Local: l.local, DNS: resolver, DropLists: l.dropLists, DLP: l.dlp, Log: s.log})
 	mailets.Register(reg, mailets.Services{
 		Hostname: s.hostname, DefaultDomain: s.directory.DefaultDomain, Postmaster: s.postmaster,
 		MailDir: filepath.Join(s.flags.data, "mail"), Local: l.local, DNS: resolver, Queues: queues, Metrics: l.metrics, Log: s.log,

@@ -292,11 +292,6 @@ lmtpserver.xml:1:43: warning: there is no LMTP listener here; mail can come in t
 			t.Errorf("%s: got %s", file, got)
 		}
 	}
-	d, r = one(t, "droplists.properties", "enabled=true")
-	d.Close()
-	if got := problemLines(r); got != "droplists.properties:1:1: warning: there are no drop lists here: nobody's mail is dropped\n" {
-		t.Errorf("got %s", got)
-	}
 	none := Open("", Options{Env: noEnv}, &Report{})
 	if got := none.HealthCheck(); got.Period != time.Minute || none.DropLists() || len(none.Classes()) > 0 {
 		t.Errorf("got %+v without files", got)

@@ -11,7 +11,6 @@ func (d *Dir) unread() {
 	for name, warn := range map[string]func(){
 		"extensions.properties":  d.extensions,
 		"healthcheck.properties": d.periodicChecks,
-		"droplists.properties":   d.dropLists,
 		"lmtpserver.xml":         d.lmtp,
 	} {
 		_, props := d.props[name]
@@ -37,12 +36,6 @@ func (d *Dir) periodicChecks() {
 		p.Warn("reception.check.user", "reception.check.user has no effect here: no mails are sent to see whether they arrive")
 	} else if p.Has("healthcheck.period") {
 		p.Warn("healthcheck.period", "healthcheck.period has no effect here: checks run when webadmin is asked for GET /healthcheck")
-	}
-}
-
-func (d *Dir) dropLists() {
-	if d.DropLists() {
-		d.Properties("droplists.properties").Warn("enabled", "there are no drop lists here: nobody's mail is dropped")
 	}
 }
 
