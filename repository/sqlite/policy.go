@@ -62,7 +62,7 @@ func (s *Store) denying(ctx context.Context, owners [][2]string, denied []string
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.read.QueryContext(ctx, deniedBy, string(o), string(d))
+	rows, err := s.deniedBy.QueryContext(ctx, string(o), string(d))
 	if err != nil {
 		return nil, err
 	}

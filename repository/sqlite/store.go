@@ -53,6 +53,7 @@ type Store struct {
 	fresh    *freshFiles
 	read     *sql.DB
 	readBody *sql.Stmt
+	deniedBy *sql.Stmt
 	locals   localCache
 
 	w       *writer
@@ -212,11 +213,13 @@ func (s *Store) openReaders() (err error) {
 	s.read.SetMaxOpenConns(n)
 	s.read.SetMaxIdleConns(n)
 	s.readBody, err = s.read.Prepare("SELECT data FROM message WHERE id = ?")
+	if err == nil {
+		s.deniedBy, err = s.read.Prepare(deniedBy)
+	}
 	if err != nil {
 		s.read.Close()
-		return err
 	}
-	return nil
+	return err
 }
 
 // Close takes no more work, finishes what was handed in, writes everything
@@ -242,7 +245,7 @@ func (s *Store) close(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("close store: %w", ctx.Err())
 	}
-	err := errors.Join(s.readBody.Close(), s.read.Close())
+	err := errors.Join(s.readBody.Close(), s.deniedBy.Close(), s.read.Close())
 	err = errors.Join(err, s.w.close(), s.lock.Close())
 	if err != nil {
 		return fmt.Errorf("close store: %w", err)
