@@ -7,12 +7,17 @@ import "crypto/tls"
 type ServerTLS struct {
 	Pos                      Pos
 	Implicit, StartTLS       bool
+	Keystore                 string // JKS or PKCS #12; with it PrivateKey and Certificates are ""
 	PrivateKey, Certificates string // PEM files
-	Secret                   string // decrypts the private key
+	Secret                   string // decrypts the keystore or the private key
 	MinVersion, MaxVersion   uint16 // 0: the library's default
 	CipherSuites             []uint16
 	ClientAuth               bool   // a certificate signed by Truststore is required
-	Truststore               string // PEM file
+	Truststore               string // JKS, PKCS #12 or PEM
+	TruststoreSecret         string
+
+	// Where the files are named.
+	KeystorePos, PrivateKeyPos, CertificatesPos, TruststorePos Pos
 }
 
 var tlsElements = []string{"keystore", "keystoreType", "secret", "privateKey", "certificates", "supportedProtocols",
@@ -33,27 +38,52 @@ func (in smtpElem) tls() *ServerTLS {
 		return nil
 	}
 	t.warnUnknown(tlsElements)
-	c.PrivateKey, c.Certificates, c.Secret = t.str("privateKey", ""), t.str("certificates", ""), t.str("secret", "")
-	if c.PrivateKey == "" || c.Certificates == "" {
-		if t.str("keystore", "") == "" {
-			in.r.Errorf(c.Pos, "keystore or (privateKey and certificates) needs to get configured")
-		} else {
-			in.r.Errorf(t.pos("keystore"), "JKS/PKCS12 keystores cannot be read by this version: convert to PEM and name it in <privateKey> and <certificates>")
-		}
-	}
+	t.keys(c)
 	if t.boolean("enableOCSPCRLChecks", false) {
 		in.r.Errorf(t.pos("enableOCSPCRLChecks"), "<enableOCSPCRLChecks>: revocation of client certificates cannot be checked here; remove it")
 	}
-	if ca := e.SelectElement("clientAuth"); ca != nil {
-		c.ClientAuth = true
-		c.Truststore = smtpElem{in.f, ca, in.r}.str("truststore", "")
-		if c.Truststore == "" {
-			in.r.Errorf(in.f.Pos(ca), "<clientAuth> needs a <truststore>: a PEM file of the certificates that sign those of clients")
-		}
-	}
+	t.clientAuth(c)
 	t.protocols(c)
 	t.ciphers(c)
 	return c
+}
+
+// keys reads what names the private key and its certificates. As in James a
+// keystore goes before PEM files.
+func (in smtpElem) keys(c *ServerTLS) {
+	c.Keystore, c.Secret = in.str("keystore", ""), in.str("secret", "")
+	c.PrivateKey, c.Certificates = in.str("privateKey", ""), in.str("certificates", "")
+	c.KeystorePos, c.PrivateKeyPos, c.CertificatesPos = in.pos("keystore"), in.pos("privateKey"), in.pos("certificates")
+	if c.Keystore == "" {
+		if c.PrivateKey == "" || c.Certificates == "" {
+			in.r.Errorf(c.Pos, "keystore or (privateKey and certificates) needs to get configured")
+		}
+		return
+	}
+	if err := checkKeystoreType(in.str("keystoreType", "")); err != nil {
+		in.r.Errorf(in.pos("keystoreType"), "<keystoreType>: %v", err)
+	}
+	if c.PrivateKey != "" || c.Certificates != "" {
+		in.r.Warnf(c.KeystorePos, "<keystore> is used, and <privateKey> and <certificates> are ignored, as in James; remove one or the other")
+		c.PrivateKey, c.Certificates = "", ""
+	}
+}
+
+// clientAuth reads <clientAuth>, whose mere presence asks for certificates.
+func (in smtpElem) clientAuth(c *ServerTLS) {
+	e := in.e.SelectElement("clientAuth")
+	if e == nil {
+		return
+	}
+	ca := smtpElem{in.f, e, in.r}
+	c.ClientAuth, c.TruststorePos = true, ca.pos("truststore")
+	c.Truststore, c.TruststoreSecret = ca.str("truststore", ""), ca.str("truststoreSecret", "")
+	if c.Truststore == "" {
+		in.r.Errorf(in.f.Pos(e), "<clientAuth> needs a <truststore>: a file (JKS, PKCS12 or PEM) of the certificates that sign those of clients")
+	}
+	if err := checkKeystoreType(ca.str("truststoreType", "")); err != nil {
+		in.r.Errorf(ca.pos("truststoreType"), "<truststoreType>: %v", err)
+	}
 }
 
 var tlsVersions = map[string]uint16{"TLSv1": tls.VersionTLS10, "TLSv1.0": tls.VersionTLS10,

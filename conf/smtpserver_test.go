@@ -132,7 +132,6 @@ func TestSMTPServerProblems(t *testing.T) {
 		{"<heloName>x</heloName>", `warning: <heloName> is not an element of <smtpserver>; ignored (did you mean "helloName"?)`},
 		{`<tls socketTLS="true" startTLS="true"><privateKey>k</privateKey><certificates>c</certificates></tls>`, "error: startTLS is only supported when using plain sockets"},
 		{`<tls startTLS="true"/>`, "error: keystore or (privateKey and certificates) needs to get configured"},
-		{`<tls startTLS="true"><keystore>ks</keystore></tls>`, "error: JKS/PKCS12 keystores cannot be read by this version: convert to PEM and name it in <privateKey> and <certificates>"},
 		{`<tls startTLS="true"><privateKey>k</privateKey><certificates>c</certificates><clientAuth/></tls>`, "error: <clientAuth> needs a <truststore>"},
 		{`<tls startTLS="true"><privateKey>k</privateKey><certificates>c</certificates><enableOCSPCRLChecks>true</enableOCSPCRLChecks></tls>`, "error: <enableOCSPCRLChecks>"},
 		{"<auth><announce>maybe</announce></auth>", "error: Unknown value for 'auth.announce': maybe. Should be one of always, never, forUnauthorizedAddresses"},

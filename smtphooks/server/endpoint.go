@@ -56,14 +56,7 @@ func newEndpoint(s *Server, cfg conf.SMTPServer, reg *smtphooks.Registry, r *con
 			e.hosts = append(e.hosts, *h)
 		}
 	}
-	if cfg.TLS != nil && cfg.TLS.PrivateKey != "" && cfg.TLS.Certificates != "" {
-		t, err := loadTLS(cfg.TLS, s.options.ConfDir)
-		if err != nil {
-			r.Errorf(cfg.TLS.Pos, "<tls>: %v", err)
-			return e
-		}
-		e.tlsConfig.Store(t)
-	}
+	e.setUpTLS(r)
 	return e
 }
 

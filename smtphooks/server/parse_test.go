@@ -82,7 +82,7 @@ func TestConfigurationProblems(t *testing.T) {
 		{`<handlerchain><handler class="org.apache.james.smtpserver.fastfail.ValidRcptHandler"><recipientRewriteTableCheck>x</recipientRewriteTableCheck></handler></handlerchain>`, `error: <recipientRewriteTableCheck>: "x" is not one of mappingExists, anyMappingValid, allMappingsValid`},
 		{`<handlerchain><handler class="org.apache.james.smtpserver.fastfail.ValidRcptHandler"><enable>x</enable></handler></handlerchain>`, `warning: <enable> is not a parameter of`},
 		{`<authorizedAddresses>127.0.0.0/8 10.0.0.0/99</authorizedAddresses>`, `error: <authorizedAddresses>: "10.0.0.0/99"`},
-		{`<tls startTLS="true"><privateKey>nowhere/k</privateKey><certificates>nowhere/c</certificates></tls>`, "error: <tls>: read <certificates>: open nowhere/c"},
+		{`<tls startTLS="true"><privateKey>nowhere/k</privateKey><certificates>nowhere/c</certificates></tls>`, "error: <certificates>: nowhere/c: no such file"},
 	} {
 		_, r := build(t, smtpserverXML(tc.xml), nil, Options{})
 		var got []string

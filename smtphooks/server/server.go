@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -206,15 +205,7 @@ func (s *Server) serve(ctx context.Context, c *conn) {
 func (s *Server) ReloadCertificates() error {
 	var errs []error
 	for _, e := range s.endpoints {
-		if e.cfg.TLS == nil {
-			continue
-		}
-		t, err := loadTLS(e.cfg.TLS, s.options.ConfDir)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("reload certificates of %s: %w", e.cfg.Name, err))
-			continue
-		}
-		e.tlsConfig.Store(t)
+		errs = append(errs, e.reloadTLS())
 	}
 	return errors.Join(errs...)
 }

@@ -3,49 +3,140 @@ package server
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/mailetd/mailetd/conf"
 )
 
+// placedError is what is wrong with a file that the configuration names.
+type placedError struct {
+	pos     conf.Pos
+	element string
+	err     error
+}
+
+// Error names the element, not its place.
+func (e *placedError) Error() string { return fmt.Sprintf("<%s>: %v", e.element, e.err) }
+
+// Unwrap returns the cause.
+func (e *placedError) Unwrap() error { return e.err }
+
+// setUpTLS reads the certificates at start. What is missing in <tls> was noted
+// when that was read.
+func (e *endpoint) setUpTLS(r *conf.Report) {
+	cfg := e.cfg.TLS
+	if cfg == nil || cfg.Keystore == "" && (cfg.PrivateKey == "" || cfg.Certificates == "") || cfg.ClientAuth && cfg.Truststore == "" {
+		return
+	}
+	t, err := loadTLS(cfg, e.server.options.ConfDir)
+	if err != nil {
+		pos := cfg.Pos
+		var placed *placedError
+		if errors.As(err, &placed) {
+			pos = placed.pos
+		}
+		r.Errorf(pos, "%v", err)
+		return
+	}
+	for _, w := range conf.CertificateWarnings(t.Certificates, time.Now()) {
+		pos := cfg.CertificatesPos
+		if cfg.Keystore != "" {
+			pos = cfg.KeystorePos
+		}
+		r.Warnf(pos, "%s", w)
+	}
+	e.tlsConfig.Store(t)
+}
+
+// reloadTLS reads the certificates again. After an error connections use what
+// they did before.
+func (e *endpoint) reloadTLS() error {
+	if e.cfg.TLS == nil {
+		return nil
+	}
+	t, err := loadTLS(e.cfg.TLS, e.server.options.ConfDir)
+	if err != nil {
+		return fmt.Errorf("reload certificates of %s: %w", e.cfg.Name, err)
+	}
+	for _, w := range conf.CertificateWarnings(t.Certificates, time.Now()) {
+		e.log().Warn("certificates reloaded: "+w, "server", e.cfg.Name)
+	}
+	e.tlsConfig.Store(t)
+	return nil
+}
+
 // loadTLS reads the files that cfg names and returns what connections use.
+// Errors are of type *placedError.
 func loadTLS(cfg *conf.ServerTLS, confDir string) (*tls.Config, error) {
-	cert, err := os.ReadFile(resolvePath(cfg.Certificates, confDir))
+	pairs, err := loadKeys(cfg, confDir)
 	if err != nil {
-		return nil, fmt.Errorf("read <certificates>: %w", err)
-	}
-	key, err := os.ReadFile(resolvePath(cfg.PrivateKey, confDir))
-	if err != nil {
-		return nil, fmt.Errorf("read <privateKey>: %w", err)
-	}
-	if key, err = decryptKey(key, cfg.Secret); err != nil {
-		return nil, fmt.Errorf("read <privateKey>: %w", err)
-	}
-	pair, err := tls.X509KeyPair(cert, key)
-	if err != nil {
-		return nil, fmt.Errorf("use <privateKey> and <certificates>: %w", err)
+		return nil, err
 	}
 	out := &tls.Config{
-		Certificates: []tls.Certificate{pair},
+		Certificates: pairs,
 		MinVersion:   cfg.MinVersion,
 		MaxVersion:   cfg.MaxVersion,
 		CipherSuites: cfg.CipherSuites,
 	}
-	if cfg.ClientAuth {
-		pem, err := os.ReadFile(resolvePath(cfg.Truststore, confDir))
-		if err != nil {
-			return nil, fmt.Errorf("read <truststore>: %w", err)
-		}
-		out.ClientCAs = x509.NewCertPool()
-		if !out.ClientCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("<truststore> %s: no PEM certificates in it; JKS/PKCS12 keystores cannot be read by this version: convert to PEM", cfg.Truststore)
-		}
-		out.ClientAuth = tls.RequireAndVerifyClientCert
+	if !cfg.ClientAuth {
+		return out, nil
+	}
+	out.ClientAuth, out.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
+	file := resolvePath(cfg.Truststore, confDir)
+	data, err := conf.ReadKeyFile(file)
+	if err != nil {
+		return nil, &placedError{cfg.TruststorePos, "truststore", err}
+	}
+	trusted, err := conf.ParseTruststore(data, cfg.TruststoreSecret)
+	if err != nil {
+		return nil, &placedError{cfg.TruststorePos, "truststore", fmt.Errorf("%s: %w", file, err)}
+	}
+	for _, c := range trusted {
+		out.ClientCAs.AddCert(c)
 	}
 	return out, nil
+}
+
+// loadKeys reads the keystore, or the PEM files, with keys and certificates.
+func loadKeys(cfg *conf.ServerTLS, confDir string) ([]tls.Certificate, error) {
+	if cfg.Keystore == "" {
+		return loadPEM(cfg, confDir)
+	}
+	file := resolvePath(cfg.Keystore, confDir)
+	data, err := conf.ReadKeyFile(file)
+	if err != nil {
+		return nil, &placedError{cfg.KeystorePos, "keystore", err}
+	}
+	pairs, err := conf.ParseKeystore(data, cfg.Secret)
+	if err != nil {
+		return nil, &placedError{cfg.KeystorePos, "keystore", fmt.Errorf("%s: %w", file, err)}
+	}
+	return pairs, nil
+}
+
+func loadPEM(cfg *conf.ServerTLS, confDir string) ([]tls.Certificate, error) {
+	cert, err := conf.ReadKeyFile(resolvePath(cfg.Certificates, confDir))
+	if err != nil {
+		return nil, &placedError{cfg.CertificatesPos, "certificates", err}
+	}
+	file := resolvePath(cfg.PrivateKey, confDir)
+	key, err := conf.ReadKeyFile(file)
+	if err != nil {
+		return nil, &placedError{cfg.PrivateKeyPos, "privateKey", err}
+	}
+	if key, err = decryptKey(key, cfg.Secret); err != nil {
+		return nil, &placedError{cfg.PrivateKeyPos, "privateKey", fmt.Errorf("%s: %w", file, err)}
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return nil, &placedError{cfg.PrivateKeyPos, "privateKey", fmt.Errorf("use %s with <certificates>: %w", file, err)}
+	}
+	return []tls.Certificate{pair}, nil
 }
 
 // resolvePath finds a file named in James's way: file:///abs, file://conf/x and
