@@ -25,9 +25,16 @@ type WebadminServer struct {
 	JWT     bool
 	JWTKeys string // URL of the public keys in PEM
 
-	HTTPS        bool
-	Certificates string // URL of the certificate chain in PEM
-	PrivateKey   string // URL of the private key in PEM
+	HTTPS            bool
+	Keystore         string // URL of a JKS or PKCS #12 file; with it Certificates and PrivateKey are ""
+	KeystorePassword string
+	Certificates     string // URL of the certificate chain in PEM
+	PrivateKey       string // URL of the private key in PEM
+	// Truststore is the URL of a JKS or PKCS #12 file. It has to be readable; as
+	// in James no client is asked for a certificate.
+	Truststore, TruststorePassword string
+	// KeystorePos and TruststorePos tell where Keystore and Truststore are named.
+	KeystorePos, TruststorePos Pos
 
 	CORSOrigin string // value of Access-Control-Allow-Origin
 	// CORSTrusted tells that the operator asked for CORS: pages of CORSOrigin, "*"
@@ -64,6 +71,9 @@ func Webadmin(p *Properties, r *Report) WebadminServer {
 	}
 	for _, k := range []string{"minThreadCount", "maxThreadCount", "https.keystore", "https.password", "https.trust.keystore", "https.trust.password"} {
 		p.Raw(k)
+	}
+	if w.HTTPS {
+		w.readKeystores(p)
 	}
 	if w.Enabled {
 		w.check(p, r)
@@ -122,13 +132,31 @@ func (w WebadminServer) check(p *Properties, r *Report) {
 	if !w.HTTPS {
 		return
 	}
-	switch {
-	case p.Has("https.keystore") && w.Certificates == "":
-		r.Errorf(p.Pos("https.keystore"), "https.keystore: webadmin does not read Java keystores; export certificate and key as PEM and name the files in https.certificates and https.privateKey")
-	case w.Certificates == "" || w.PrivateKey == "":
-		r.Errorf(p.Pos("https.enabled"), "https.certificates and https.privateKey, both PEM files, are required with https.enabled")
+	if w.Keystore == "" && (w.Certificates == "" || w.PrivateKey == "") {
+		r.Errorf(p.Pos("https.enabled"), "https.keystore, or https.certificates and https.privateKey (both PEM files), are required with https.enabled")
 	}
+	switch {
+	case p.Has("https.trust.keystore") != p.Has("https.trust.password"):
+		r.Errorf(w.TruststorePos, "give both https.trust.keystore and https.trust.password or neither")
+	case w.Truststore != "":
+		r.Warnf(w.TruststorePos, "https.trust.keystore protects nothing: as in James, webadmin asks for no client certificates; use password or jwt.enabled")
+	}
+}
+
+// readKeystores reads the keys that James has for https. They go before those
+// for PEM files, which James does not have.
+func (w *WebadminServer) readKeystores(p *Properties) {
+	if w.Keystore = p.String("https.keystore", ""); w.Keystore != "" {
+		w.KeystorePos, w.KeystorePassword = p.Pos("https.keystore"), p.String("https.password", "")
+		if w.Certificates != "" || w.PrivateKey != "" {
+			p.Warn("https.keystore", "https.keystore is used, and https.certificates and https.privateKey are ignored; remove one or the other")
+			w.Certificates, w.PrivateKey = "", ""
+		}
+	}
+	w.Truststore, w.TruststorePassword = p.String("https.trust.keystore", ""), p.String("https.trust.password", "")
 	if p.Has("https.trust.keystore") {
-		r.Errorf(p.Pos("https.trust.keystore"), "https.trust.keystore: webadmin asks for no client certificates; use password or jwt.enabled")
+		w.TruststorePos = p.Pos("https.trust.keystore")
+	} else if p.Has("https.trust.password") {
+		w.TruststorePos = p.Pos("https.trust.password")
 	}
 }

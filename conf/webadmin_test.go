@@ -40,6 +40,9 @@ func TestWebadmin(t *testing.T) {
 		{"manual spelling", "enabled=true\njwt.enable=true\njwt.publickeypem.url=k\nhttps.enable=true\nhttps.certificates=c\nhttps.privateKey=p", with(func(w *WebadminServer) {
 			w.JWT, w.JWTKeys, w.HTTPS, w.Certificates, w.PrivateKey = true, "k", true, "c", "p"
 		})},
+		{"keystore", "enabled=true\nhttps.enabled=true\nhttps.keystore=file://conf/k\nhttps.password=p", with(func(w *WebadminServer) {
+			w.HTTPS, w.Keystore, w.KeystorePassword, w.KeystorePos = true, "file://conf/k", "p", Pos{"webadmin.properties", 3, 1}
+		})},
 		{"cors off", "enabled=true\ncors.enable=false\ncors.origin=*", local},
 		{"cors", "enabled=true\ncors.enable=true\ncors.origin=https://a.test", with(func(w *WebadminServer) {
 			w.CORSTrusted, w.CORSOrigin = true, "https://a.test"
@@ -71,9 +74,11 @@ func TestWebadminProblems(t *testing.T) {
 		{"port range", "port=70000", "error: port: 70000 is not a number from 0 to 65535"},
 		{"boolean", "enabled=maybe", `error: enabled is "maybe", not true or false`},
 		{"jwt without key", "enabled=true\njwt.enabled=true", ":2:1: error: jwt.publickeypem.url is required"},
-		{"keystore", "enabled=true\nhttps.enabled=true\nhttps.keystore=k.jks", ":3:1: error: https.keystore: webadmin does not read Java keystores"},
-		{"https without key", "enabled=true\nhttps.enabled=true\nhttps.certificates=c", "error: https.certificates and https.privateKey"},
-		{"trust store", "enabled=true\nhttps.enabled=true\nhttps.certificates=c\nhttps.privateKey=p\nhttps.trust.keystore=t", "error: https.trust.keystore"},
+		{"https without key", "enabled=true\nhttps.enabled=true\nhttps.certificates=c", ":2:1: error: https.keystore, or https.certificates and https.privateKey"},
+		{"keystore and PEM", "enabled=true\nhttps.enabled=true\nhttps.keystore=k\nhttps.certificates=c\nhttps.privateKey=p", ":3:1: warning: https.keystore is used, and https.certificates"},
+		{"trust store", "enabled=true\nhttps.enabled=true\nhttps.keystore=k\nhttps.trust.keystore=t\nhttps.trust.password=p", ":4:1: warning: https.trust.keystore protects nothing"},
+		{"trust store without password", "enabled=true\nhttps.enabled=true\nhttps.keystore=k\nhttps.trust.keystore=t", ":4:1: error: give both https.trust.keystore and"},
+		{"trust store password alone", "enabled=true\nhttps.enabled=true\nhttps.keystore=k\nhttps.trust.password=t", ":4:1: error: give both https.trust.keystore and"},
 		{"unknown extension", "extensions.routes=com.acme.Routes", "warning: extensions.routes: com.acme.Routes is no class of mailetd"},
 		{"empty password", "password=", "warning: password is empty and protects nothing"},
 		{"unknown key", "prot=8000", `warning: prot is not a key of webadmin.properties; ignored (did you mean "port"?)`},

@@ -53,7 +53,7 @@ type Deps struct {
 	Certificates Certificates
 	Connections  Connections
 
-	// TLS, when not nil, is used for https in place of the PEM files that the
+	// TLS, when not nil, is used for https in place of the files that the
 	// configuration names.
 	TLS *tls.Config
 	// ReadFile reads what a file URL of the configuration names, such as
@@ -121,6 +121,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	if s.tls, err = tlsConfig(cfg, s.deps); err != nil {
 		return nil, fmt.Errorf("webadmin: %w", err)
 	}
+	s.warnOfCertificates()
 	s.tasks = task.NewManager(s.deps.Hostname, s.now, s.log)
 	s.deps.Health = s.withErrorRepository(s.deps.Health)
 	s.defineRoutes()
@@ -130,29 +131,6 @@ func New(cfg Config, deps Deps) (*Server, error) {
 // readFileURL reads the file that a URL such as file://conf/key.pem names.
 func readFileURL(url string) ([]byte, error) {
 	return os.ReadFile(strings.TrimPrefix(url, "file://"))
-}
-
-// tlsConfig returns the TLS settings, nil without https.
-func tlsConfig(cfg Config, deps Deps) (*tls.Config, error) {
-	if !cfg.HTTPS {
-		return nil, nil
-	}
-	if deps.TLS != nil {
-		return deps.TLS, nil
-	}
-	cert, err := deps.ReadFile(cfg.Certificates)
-	if err != nil {
-		return nil, fmt.Errorf("read https.certificates: %w", err)
-	}
-	key, err := deps.ReadFile(cfg.PrivateKey)
-	if err != nil {
-		return nil, fmt.Errorf("read https.privateKey: %w", err)
-	}
-	pair, err := tls.X509KeyPair(cert, key)
-	if err != nil {
-		return nil, fmt.Errorf("https.certificates and https.privateKey: %w", err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
 }
 
 // Listen opens the port, so that a port in use is noticed before anything runs.
