@@ -25,6 +25,7 @@ import (
 //	    <argument>{recipient}</argument>
 //	    <environment>ARCHIVE=/srv/archive</environment>
 //	    <directory>/</directory>
+//	    <unixLines>true</unixLines>
 //	    <timeout>30s</timeout>
 //	    <delayTime>1 minute, 10 minutes, 1 hour</delayTime>
 //	    <maxRetries>5</maxRetries>
@@ -66,6 +67,8 @@ import (
 //   - argument: one argument; give the element once for each.
 //   - environment: NAME=value; give the element once for each variable.
 //   - directory (default /): working directory.
+//   - unixLines (default false): whether the lines of the message end in LF, as
+//     procmail and many scripts want it, and not in CRLF.
 //   - timeout (default 30s): how long the program may run; a number without unit
 //     means seconds. For a mail with several recipients no program is started
 //     after that time; the others get their turn in a mail of their own.
@@ -92,7 +95,8 @@ const pipeTimeout = 30 * time.Second
 
 func newPipe(s Services) container.MailetFactory {
 	return func(p *conf.Params) container.Mailet {
-		prog := &pipe.Program{Path: p.Required("program"), Dir: p.String("directory", "/"), Timeout: timeLimit(p, "timeout", pipeTimeout)}
+		prog := &pipe.Program{Path: p.Required("program"), Dir: p.String("directory", "/"),
+			UnixLines: p.Bool("unixLines", false), Timeout: timeLimit(p, "timeout", pipeTimeout)}
 		for name, path := range map[string]string{"program": prog.Path, "directory": prog.Dir} {
 			if path != "" && !filepath.IsAbs(path) {
 				p.Fail(name, fmt.Errorf("%q is not an absolute path", path))

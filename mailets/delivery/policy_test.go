@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -236,5 +237,25 @@ func TestPanic(t *testing.T) {
 	var out container.Outbox
 	if p.Run(t.Context(), testMail("d1"), &out, byName); out.Len() != 0 {
 		t.Error("the place was not given back")
+	}
+}
+
+// The counter survives the store.
+func TestCounterIsStored(t *testing.T) {
+	p, other := testPolicy(nil), testPolicy(func(c *Config) { c.ID = "Pipe /bin/x {recipient}" })
+	m := testMail("t1")
+	p.count(m)
+	other.count(m)
+	other.count(m)
+	b, err := json.Marshal(m.Attributes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Attributes = nil
+	if err := json.Unmarshal(b, &m.Attributes); err != nil {
+		t.Fatal(err)
+	}
+	if p.Attempts(m) != 1 || other.Attempts(m) != 2 {
+		t.Errorf("got %d and %d from %s", p.Attempts(m), other.Attempts(m), b)
 	}
 }

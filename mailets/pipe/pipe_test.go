@@ -151,6 +151,13 @@ func TestInput(t *testing.T) {
 	if got := read(t, p, "got"); got != "Subject: x\r\n\r\n"+body {
 		t.Errorf("got %d octets", len(got))
 	}
+	p.UnixLines = true
+	if o := p.Run(t.Context(), e, message(body)); o.Result != "delivered" {
+		t.Fatal(o)
+	}
+	if got := read(t, p, "got"); got != "Subject: x\n\n"+strings.ReplaceAll(body, "\r", "") {
+		t.Errorf("got %d octets with LF", len(got))
+	}
 	if got := read(t, p, "args"); got != "bob@c.test\na b\n" {
 		t.Errorf("arguments %q", got)
 	}

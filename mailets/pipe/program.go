@@ -33,6 +33,7 @@ type Program struct {
 	Arguments []Argument
 	Env       []string // NAME=value, besides what Run sets
 	Dir       string   // working directory
+	UnixLines bool     // lines end in LF, not CRLF
 	Timeout   time.Duration
 }
 
@@ -70,6 +71,9 @@ func (p *Program) Run(ctx context.Context, e Envelope, msg *container.Message) c
 	cmd.WaitDelay = grace
 	in, out := &source{r: body, cmd: cmd}, &output{}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, out
+	if p.UnixLines {
+		cmd.Stdin = &unixLines{r: in}
+	}
 	err = cmd.Run()
 	switch {
 	case in.err != nil:
