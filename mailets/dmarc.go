@@ -105,20 +105,48 @@ func disposition(id string, r mailauth.DMARC) string {
 	return "none"
 }
 
-// authservID returns the first word of an Authentication-Results field, whose
-// comments and quotes, if any, are not ours.
+// authservID returns the name at the beginning of an Authentication-Results
+// field, behind comments, without quotes (RFC 8601 §2.2).
 func authservID(value string) string {
-	for strings.HasPrefix(value, "(") {
-		_, rest, ok := strings.Cut(value, ")")
-		if !ok {
-			return ""
-		}
-		value = strings.TrimSpace(rest)
+	value = skipComments(value)
+	if quoted, ok := strings.CutPrefix(value, `"`); ok {
+		return unquote(quoted)
 	}
-	id, _, _ := strings.Cut(value, ";")
-	id, _, _ = strings.Cut(strings.TrimSpace(id), " ")
-	id, _, _ = strings.Cut(id, "(")
-	return strings.Trim(id, `"`)
+	if i := strings.IndexAny(value, " \t\r\n;("); i >= 0 {
+		value = value[:i]
+	}
+	return value
+}
+
+// skipComments takes blanks and comments, nested ones too, off the front (RFC
+// 5322 §3.2.2).
+func skipComments(s string) string {
+	depth := 0
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '(':
+			depth++
+		case c == ')' && depth > 0:
+			depth--
+		case c == '\\' && depth > 0:
+			i++
+		case depth == 0 && strings.IndexByte(" \t\r\n", c) < 0:
+			return s[i:]
+		}
+	}
+	return ""
+}
+
+// unquote returns what stands before the closing quote.
+func unquote(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s) && s[i] != '"'; i++ {
+		if s[i] == '\\' && i+1 < len(s) {
+			i++
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
 }
 
 // results returns the value of the field (RFC 8601 §2.2).

@@ -116,6 +116,36 @@ func TestAuthenticationResults(t *testing.T) {
 	}
 }
 
+// Fields that claim to be ours go, however they are written (RFC 8601 §2.2, §5).
+func TestForgedAuthenticationResults(t *testing.T) {
+	ma := mustLoad(t, dmarcRegistry(t), "DMARC", "<addHeader>false</addHeader>")
+	for value, ours := range map[string]bool{
+		"mx.example.com; dmarc=pass":         true,
+		"MX.example.com 1; dmarc=pass":       true,
+		"mx.example.com\t1; dmarc=pass":      true,
+		"\r\n mx.example.com; dmarc=pass":    true,
+		"mx.example.com(x); dmarc=pass":      true,
+		"(a(b)c) mx.example.com; dmarc=pass": true,
+		"(a\\)b) mx.example.com; dmarc=pass": true,
+		"(a) (b)mx.example.com; dmarc=pass":  true,
+		`"mx.example.com"; dmarc=pass`:       true,
+		`"mx.\example.com" 1; dmarc=pass`:    true,
+		"(mx.example.com) other; dmarc=pass": false,
+		"mx.example.com.test; dmarc=pass":    false,
+		"other; x=\"; mx.example.com\"":      false,
+		"(mx.example.com":                    false,
+		"\"mx.example.com":                   true,
+		"":                                   false,
+	} {
+		m := testMail("bob@example.com")
+		m.Message = container.NewMessage([]byte("Authentication-Results: "+value+"\r\nFrom: a@example.org\r\n"), container.BytesBody("Hi.\r\n"))
+		serve(t, ma, m)
+		if gone := !strings.Contains(string(m.Message.Header()), "Authentication-Results"); gone != ours {
+			t.Errorf("%q: removed: %v, want %v", value, gone, ours)
+		}
+	}
+}
+
 func TestDisposition(t *testing.T) {
 	n := 0
 	for i := range 10000 {
