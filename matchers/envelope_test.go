@@ -5,8 +5,12 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mailetd/mailetd/container"
 	"github.com/mailetd/mailetd/container/dns"
@@ -126,6 +130,30 @@ func TestEnvelopeMatchers(t *testing.T) {
 		{class: "XOriginatingIpInNetwork", condition: "192.0.2.0/24", want: ""},
 		{class: "XOriginatingIpInNetwork", header: "X-Originating-IP: 192.0.2.9\r\n", want: ""},
 	})
+}
+
+// A pattern that is slow, but not too slow for one match, must not hold up the
+// server as often as somebody likes.
+func TestManyMatchesAreBounded(t *testing.T) {
+	const slow = `(a+)+b@x\.test`
+	file := filepath.Join(t.TempDir(), "patterns")
+	if err := os.WriteFile(file, []byte("X-A:(a+)+b\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m := newTestMail("")
+	local := strings.Repeat("a", 14)
+	m.Message = container.NewMessage([]byte(strings.Repeat("X-A: "+local+"\r\n", 50_000)), nil)
+	m.Recipients = slices.Repeat([]container.Address{container.MustAddress(local + "@x.test")}, 50_000)
+	for class, condition := range map[string]string{"RecipientIsRegex": slow, "FileRegexMatcher": file} {
+		ma, err := testRegistry().NewMatcher(class, condition)
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		if _, err := ma.Match(t.Context(), m); err == nil || !strings.Contains(err.Error(), "time is up") {
+			t.Errorf("%s: got %v after %v", class, err, time.Since(start))
+		}
+	}
 }
 
 func TestSenderHostIsLocal(t *testing.T) {

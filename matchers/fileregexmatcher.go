@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/mailetd/mailetd/container"
@@ -91,6 +92,7 @@ func isoLatin1(b []byte) string {
 
 // Match returns all recipients when an expression covers a value.
 func (f *FileRegexMatcher) Match(_ context.Context, m *container.Mail) ([]container.Address, error) {
+	deadline := time.Now().Add(matchTime)
 	for field := range mime.Fields(m.Message.Header()) {
 		value := ""
 		for _, p := range f.patterns {
@@ -100,7 +102,7 @@ func (f *FileRegexMatcher) Match(_ context.Context, m *container.Mail) ([]contai
 			if value == "" {
 				value = rawValue(field)
 			}
-			ok, err := p.pattern.Match(value)
+			ok, err := p.pattern.MatchBy(value, deadline)
 			if err != nil {
 				return nil, err
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/mailetd/mailetd/container"
 	"github.com/mailetd/mailetd/container/javaregex"
@@ -18,7 +19,7 @@ import (
 // count.
 //
 // Differs from James: a match that takes longer than 200 milliseconds is an
-// error.
+// error, and so is when those for all recipients take longer than a second.
 type RecipientIsRegex struct{ pattern *javaregex.Pattern }
 
 func newRecipientIsRegex(condition string) (container.Matcher, error) {
@@ -28,6 +29,10 @@ func newRecipientIsRegex(condition string) (container.Matcher, error) {
 	}
 	return &RecipientIsRegex{p}, nil
 }
+
+// matchTime bounds the matches for one mail together: whoever sends it chooses
+// how many recipients and fields there are to match.
+const matchTime = time.Second
 
 // pattern reads a condition that is one regular expression.
 func pattern(condition string) (*javaregex.Pattern, error) {
@@ -41,8 +46,9 @@ func pattern(condition string) (*javaregex.Pattern, error) {
 // Match returns the recipients that the expression covers.
 func (r *RecipientIsRegex) Match(_ context.Context, m *container.Mail) ([]container.Address, error) {
 	var out []container.Address
+	deadline := time.Now().Add(matchTime)
 	for _, a := range m.Recipients {
-		ok, err := r.pattern.Match(a.String())
+		ok, err := r.pattern.MatchBy(a.String(), deadline)
 		if err != nil {
 			return nil, err
 		}

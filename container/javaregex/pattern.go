@@ -41,5 +41,14 @@ func (p *Pattern) Match(text string) (bool, error) {
 	return ok, nil
 }
 
+// MatchBy is Match for one of many texts, none of which is looked at after
+// deadline: that is an error.
+func (p *Pattern) MatchBy(text string, deadline time.Time) (bool, error) {
+	if !time.Now().Before(deadline) {
+		return false, fmt.Errorf("match pattern %q: time is up", p.source)
+	}
+	return p.Match(text)
+}
+
 // String returns the expression as it was given to Compile.
 func (p *Pattern) String() string { return p.source }
