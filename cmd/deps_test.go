@@ -44,7 +44,7 @@ var layers = map[string][]string{
 	"mailets/remote/hoptest":   {},
 	"mailets/scan":             {"container", "container/mime"},
 	"mailets/webhook":          {"container", "container/mime"},
-	"smtphooks":                {"conf", "container", "container/dns", "container/local", "container/metrics", "container/mime", "repository"},
+	"smtphooks":                {"conf", "container", "container/dns", "container/local", "container/metrics", "container/mime", "mailets/mailauth", "repository"},
 	"smtphooks/server":         {"conf", "container", "container/dns", "container/logctx", "container/metrics", "container/mime", "repository", "smtphooks"},
 	"webadmin":                 {"conf", "container", "container/local", "container/metrics", "container/mime", "repository", "webadmin/task"},
 	"webadmin/task":            {},
