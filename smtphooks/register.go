@@ -15,6 +15,7 @@ func register(r *Registry) {
 	r.Handler(james+"AuthRequiredHook", newAuthRequired)
 	r.Handler(james+"AuthRequiredToRelayRcptHook", newAuthRequiredToRelay)
 	r.Handler(james+"ConfigurationAuthHook", newConfigurationAuth)
+	r.Handler(james+"DKIMHook", newDKIM)
 	r.Handler(james+"EnforceHeaderLimitationsMessageHook", newEnforceHeaderLimitations)
 	r.Handler(james+"MailPriorityHandler", newMailPriority)
 	r.Handler(james+"SendMailHandler", newSendMail)
@@ -32,7 +33,9 @@ func register(r *Registry) {
 	r.Handler(james+"fastfail.MaxUnknownCmdHandler", newMaxUnknownCmd)
 	r.Handler(james+"fastfail.ResolvableEhloHeloHandler", newResolvableEhloHelo)
 	r.Handler(james+"fastfail.ReverseEqualsEhloHeloHandler", newReverseEqualsEhloHelo)
+	r.Handler(james+"fastfail.SPFHandler", newSPFHandler)
 	r.Handler(james+"fastfail.SpamTrapHandler", newSpamTrap)
+	r.Handler(james+"fastfail.URIRBLHandler", newURIRBL)
 	r.Handler(james+"fastfail.ValidRcptHandler", newValidRcpt)
 	r.Handler(james+"fastfail.ValidRcptMX", newValidRcptMX)
 	r.Handler(james+"fastfail.ValidSenderDomainHandler", newValidSenderDomain)
@@ -98,8 +101,7 @@ var jamesOnly = []string{
 	"org.apache.james.crowdsec.CrowdsecEhloHook", "org.apache.james.crowdsec.CrowdsecSMTPConnectHandler",
 	"org.apache.james.examples.LoggingRcptHook", "org.apache.james.examples.MyCmdHandlerLoader",
 	"org.apache.james.examples.MyNoopCmdHandler", "org.apache.james.spamassassin.SpamAssassinHandler",
-	james + "DKIMHook", james + "POP3BeforeSMTPHandler", james + "fastfail.JDBCGreylistHandler",
-	james + "fastfail.SPFHandler", james + "fastfail.URIRBLHandler",
+	james + "POP3BeforeSMTPHandler", james + "fastfail.JDBCGreylistHandler",
 	"com.linagora.tmail.smtp.TMailValidRcptHandler", "com.foilen.james.components.handler.fastfail.ValidRcptHandler",
 	"org.apache.james.lmtpserver.CoreCmdHandlerLoader", "org.apache.james.lmtpserver.MailetContainerCmdHandlerLoader",
 	"org.apache.james.lmtpserver.MailetContainerHandler",

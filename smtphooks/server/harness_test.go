@@ -157,10 +157,14 @@ var (
 		"trusted.test": "127.0.0.1", "mx.mail.test": "192.0.2.99", "mx.inner.test": "10.1.1.1", "client.example.org": "192.0.2.1",
 		"6.2.0.192.bl.test": "127.0.0.2", "7.2.0.192.bl.test": "127.0.0.2", "7.2.0.192.wl.test": "127.0.0.1",
 		"8.2.0.192.bl.test": "127.255.255.254", "9.2.0.192.bl.test": "198.51.100.1",
+		"spam.example.bl.test": "127.0.0.2", "3.100.51.198.bl.test": "127.0.0.2",
 		"1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.bl.test": "127.0.0.4",
 	}
 	fakeReverse = map[string]string{"192.0.2.1": "client.example.org", "192.0.2.2": "evil\r\nX-Injected: yes"}
-	fakeTXT     = map[string]string{"6.2.0.192.bl.test": "Listed: see\r\n250 http://bl.test/6"}
+	fakeTXT     = map[string]string{
+		"6.2.0.192.bl.test": "Listed: see\r\n250 http://bl.test/6", "spam.example.bl.test": "bad (grüße)",
+		"spf.test": "v=spf1 ip4:192.0.2.1 -all", "softspf.test": "v=spf1 ~all", "badspf.test": "v=spf1 nonsense",
+	}
 )
 
 func lookUp[T any](table map[string]T, name string) (T, error) {

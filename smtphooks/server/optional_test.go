@@ -187,3 +187,15 @@ func TestTooManyAuthFailures(t *testing.T) {
 	c.expect("250-...", "250-...", "250-...", "250-...", "250 ...", "250 2.0.0 OK", "421 4.7.0 mx.here.test Too many authentication failures, closing transmission channel")
 	c.eof()
 }
+
+// TestSPFHeader: a mail that was checked tells so.
+func TestSPFHeader(t *testing.T) {
+	h := start(t, `<proxyRequired>true</proxyRequired>`+chainXML("fastfail.SPFHandler"))
+	c := h.dial()
+	c.send("PROXY TCP4 192.0.2.1 127.0.0.1 1000 25\r\nEHLO client.test\r\nMAIL FROM:<\"a)\\\"b\"@spf.test>\r\nRCPT TO:<bob@here.test>\r\nDATA\r\n.\r\n")
+	c.expect("220 ...", "250-...", "250-...", "250-...", "250-...", "250 ...", "250 ...", "250 ...", "354 ...", "250 ...")
+	const want = `pass (mx.here.test: result for spf.test) client-ip=192.0.2.1; envelope-from="\"a)\\\"b\"@spf.test"; helo="client.test"; identity=mailfrom; receiver=mx.here.test`
+	if got, _ := h.one().Attributes.String("org.apache.james.spf.header"); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
