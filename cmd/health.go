@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/mailetd/mailetd/container"
 	"github.com/mailetd/mailetd/container/spool"
 	"github.com/mailetd/mailetd/repository/sqlite"
 	"github.com/mailetd/mailetd/webadmin"
@@ -11,16 +12,25 @@ import (
 
 // healthChecks are the components of /healthcheck, under James's names where
 // James has them. EmptyErrorMailRepository is webadmin's own.
-func (s *site) healthChecks(store *sqlite.Store, spooler *spool.Spooler) []webadmin.HealthCheck {
+func (s *site) healthChecks(store *sqlite.Store, spooler *spool.Spooler, runners []container.Runner) []webadmin.HealthCheck {
 	return []webadmin.HealthCheck{
 		{Name: "Guice application lifecycle", Check: func(context.Context) (webadmin.HealthStatus, string) { return webadmin.Healthy, "" }},
-		{Name: "MailQueueConsumers", Check: consumers(spooler, s.container.Threads)},
+		{Name: "MailQueueConsumers", Check: consumers(spooler, s.container.Threads, runners)},
 		{Name: "SQLite backend", Check: database(store)},
 	}
 }
 
-func consumers(s *spool.Spooler, threads int) func(context.Context) (webadmin.HealthStatus, string) {
+// consumers looks at what takes mails off queues: the spooler, and the mailets
+// with a queue of their own.
+func consumers(s *spool.Spooler, threads int, runners []container.Runner) func(context.Context) (webadmin.HealthStatus, string) {
 	return func(context.Context) (webadmin.HealthStatus, string) {
+		for _, r := range runners {
+			if c, ok := r.(interface{ Consuming() (string, bool) }); ok {
+				if queue, ok := c.Consuming(); !ok {
+					return webadmin.Unhealthy, "nothing takes mails off the queue " + queue
+				}
+			}
+		}
 		switch {
 		case threads == 0:
 			return webadmin.Degraded, "the spooler is deactivated: <threads> is 0"

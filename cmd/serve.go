@@ -86,7 +86,7 @@ func (p *program) run(ctx context.Context, s *site, store *sqlite.Store, started
 	for _, a := range live.smtp.Addrs() {
 		s.log.Info("listening", "part", "smtp", "address", a.String())
 	}
-	parts = append(parts, part{"health", s.watchHealth(s.healthChecks(store, spooler))}, part{"smtp", live.smtp.Run})
+	parts = append(parts, part{"health", s.watchHealth(s.healthChecks(store, spooler, live.pipeline.Runners))}, part{"smtp", live.smtp.Run})
 	s.log.Info("ready", "after", time.Since(started).Round(time.Millisecond).String())
 	err = runParts(ctx, parts)
 	s.log.Info("stopped")
@@ -138,7 +138,7 @@ func (s *site) listenAdmin(store *sqlite.Store, live *live, spooler *spool.Spool
 	deps := webadmin.Deps{Queues: store, Store: store, Repositories: store, Directory: live.local, DLP: live.dlp,
 		ErrorRepository: s.errorRepository, Hostname: s.hostname, Log: s.log, ReadFile: s.dir.ReadFile,
 		Certificates: certificates{live.smtp}, Connections: connections{live.smtp},
-		Health: s.healthChecks(store, spooler)}
+		Health: s.healthChecks(store, spooler, live.pipeline.Runners)}
 	if s.web.Metrics {
 		deps.Metrics = live.metrics
 	}

@@ -236,7 +236,7 @@ func (s *site) pipeline(l *live, queues repository.Queues, resolver dns.Resolver
 	mailets.Register(reg, mailets.Services{
 		Hostname: s.hostname, DefaultDomain: s.directory.DefaultDomain, Postmaster: s.postmaster,
 		MailDir: filepath.Join(s.flags.data, "mail"), Local: l.local, DNS: resolver, Queues: queues, Metrics: l.metrics, Log: s.log,
-		Self: l.addrs.has,
+		Self: l.addrs.has, ReadFile: s.dir.ReadFile,
 		UseRepository: func(url string) error {
 			u, err := s.useRepository(url)
 			l.repositories[u] = err == nil
