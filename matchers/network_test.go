@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mailetd/mailetd/container/dns"
 )
 
 func testParser() networkParser { return networkParser{zone{}, slog.New(slog.DiscardHandler)} }
@@ -106,6 +108,23 @@ func (h *hanging) Addrs(ctx context.Context, _ string) ([]netip.Addr, error) {
 	d, _ := ctx.Deadline()
 	h.deadline = time.Until(d)
 	return nil, context.DeadlineExceeded
+}
+
+// MX waits for as long as it may.
+func (h *hanging) MX(ctx context.Context, _ string) ([]dns.MX, error) {
+	_, err := h.Addrs(ctx, "")
+	return nil, err
+}
+
+func TestMXLookupIsBounded(t *testing.T) {
+	h := &hanging{}
+	ma, err := newRecipientHasMXRecord(h, slog.New(slog.DiscardHandler))("mx.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := ma.Match(t.Context(), newTestMail("")); err != nil || len(got) != 0 || h.deadline <= 0 || h.deadline > mxTime {
+		t.Errorf("got %v, %v with %v to answer", got, err, h.deadline)
+	}
 }
 
 func TestNetworkLookupIsBounded(t *testing.T) {

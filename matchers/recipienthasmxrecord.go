@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mailetd/mailetd/container"
 	"github.com/mailetd/mailetd/container/dns"
@@ -21,8 +22,8 @@ type mxLookup interface {
 
 // RecipientHasMXRecord matches the recipients whose domain has exactly some mail
 // exchangers. A domain without MX records that has an address counts as its own
-// exchanger (RFC 5321 §5.1). When a look-up fails for now, this is logged and the
-// recipient does not match.
+// exchanger (RFC 5321 §5.1). When a look-up fails for now, or those for a mail take
+// longer than 30 seconds, this is logged and the recipient does not match.
 //
 //	<mailet match="RecipientHasMXRecord=mx1.example.com,mx2.example.com" class="Null"/>
 //
@@ -42,6 +43,10 @@ func newRecipientHasMXRecord(r mxLookup, log *slog.Logger) container.MatcherFact
 		return &RecipientHasMXRecord{e}, nil
 	}
 }
+
+// mxTime bounds the look-ups for one mail together: whoever sends it chooses the
+// domains, and name servers that keep us waiting.
+const mxTime = 30 * time.Second
 
 // exchangers is a list of mail exchangers, sorted.
 type exchangers struct {
@@ -101,6 +106,8 @@ func mailServers(ctx context.Context, r mxLookup, domain string) ([]string, erro
 // Match returns the recipients whose domain has these exchangers. A domain is
 // looked up once.
 func (r *RecipientHasMXRecord) Match(ctx context.Context, m *container.Mail) ([]container.Address, error) {
+	ctx, cancel := context.WithTimeout(ctx, mxTime)
+	defer cancel()
 	known := map[string]bool{}
 	return container.Each(m, func(a container.Address) bool {
 		is, ok := known[a.Domain]
