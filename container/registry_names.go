@@ -23,6 +23,8 @@ var removed = map[string]string{
 	"MailboxQuotaFixed":                 "removed from James; use IsOverQuota",
 	"SentByMailetAny":                   "never existed; use SentByMailet",
 	"HasHeaderWithRegex":                "never existed; use HasHeader",
+	"DLP":                               "its name is dlp.Dlp, in James too",
+	"Dlp":                               "its name is dlp.Dlp, in James too",
 }
 
 func keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

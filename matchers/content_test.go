@@ -285,6 +285,7 @@ func TestMoreBadConditions(t *testing.T) {
 		{"IsDelayedForMoreThan", "", "not a duration"},
 		{"IsDelayedForMoreThan", "-1 day", "should be positive"},
 		{"IsDelayedForMoreThan", "3 fortnights", "unknown unit"},
+		{"DLP", "", "its name is dlp.Dlp"},
 		{"dlp.Dlp", "cache:", "not a duration"},
 		{"dlp.Dlp", "cache:-1 s", "should be positive"},
 		{"dlp.Dlp", "cache:3 fortnights", "unknown unit"},
