@@ -45,7 +45,8 @@ import (
 // manual promises; sendingAddress is honoured; Auto-Submitted is set; Date is
 // the time of the notice; there is no Reply-To; a wrong address is refused at
 // start; the attributes of the mail are not copied except the record against
-// loops; the default text is another; no line says how many lines the mail has.
+// loops and REQUIRETLS; the default text is another; no line says how many lines
+// the mail has.
 type Bounce struct{ notifier }
 
 func newBounce(s Services) container.MailetFactory {

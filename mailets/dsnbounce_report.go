@@ -47,7 +47,7 @@ const maxTold = 1000
 
 // send puts the reports of a notice into out: mails from the null reverse-path
 // (RFC 3461 §6.1) that start at root with no attribute of the original but the
-// record that stops forwarding loops.
+// record that stops forwarding loops and REQUIRETLS.
 func (r *reporter) send(m *container.Mail, out *container.Outbox, n notice) error {
 	for part := range slices.Chunk(n.told, maxTold) {
 		msg, err := r.message(m, n, part)
@@ -63,6 +63,7 @@ func (r *reporter) send(m *container.Mail, out *container.Outbox, n notice) erro
 		if r.hostname != "" {
 			mail.RemoteHost = r.hostname
 		}
+		keepRequireTLS(m, mail)
 		if rec, ok := m.Attributes[container.AttrRecordedRcpts]; ok {
 			mail.Set(container.AttrRecordedRcpts, container.Attributes{"": rec}.Clone()[""])
 		}

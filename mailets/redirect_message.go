@@ -298,6 +298,7 @@ func (r *joinedReader) Close() error {
 // record that stops forwarding loops; and says what the new message needs of
 // the next hop.
 func keepForRedirect(m, n *container.Mail) {
+	keepRequireTLS(m, n)
 	if rec, ok := m.Attributes[container.AttrRecordedRcpts]; ok {
 		n.Set(container.AttrRecordedRcpts, container.Attributes{"": rec}.Clone()[""])
 	}
@@ -306,6 +307,14 @@ func keepForRedirect(m, n *container.Mail) {
 	}
 	if utf8, _ := m.Attributes.Bool(container.AttrSMTPUTF8); utf8 {
 		n.Set(container.AttrSMTPUTF8, true)
+	}
+}
+
+// keepRequireTLS protects what is made of a mail as the mail was protected (RFC
+// 8689 §4.2.1, and §5 for reports).
+func keepRequireTLS(m, n *container.Mail) {
+	if v, ok := m.Attributes[container.AttrRequireTLS]; ok {
+		n.Set(container.AttrRequireTLS, v)
 	}
 }
 

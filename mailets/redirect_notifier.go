@@ -36,20 +36,14 @@ func readNotifier(s Services, p *conf.Params, text string) notifier {
 	n.text = p.String("notice", n.text)
 	p.Bool("fakeDomainCheck", false)
 	p.Bool("debug", false)
-	name, v := "sender", p.String("sender", "postmaster")
-	if other := p.String("sendingAddress", ""); other != "" && !p.Has("sender") {
-		name, v = "sendingAddress", other
+	words := []string{wordPostmaster, wordSender, wordUnaltered}
+	from, other := readAddressItem(p, "sender", words...), readAddressItem(p, "sendingAddress", words...)
+	if !p.Has("sender") {
+		from = other
 	}
-	switch strings.ToLower(v) {
-	case wordPostmaster, wordUnaltered:
-	case wordSender:
-		n.fromSender = true
-	default:
-		a, err := container.ParseAddress(v)
-		if err != nil {
-			p.Fail(name, err)
-		}
-		n.from = a
+	n.fromSender = from.word == wordSender
+	if !from.addr.IsNull() {
+		n.from = from.addr
 	}
 	return n
 }

@@ -129,14 +129,8 @@ func (r *resender) resend(ctx context.Context, m *container.Mail) (*container.Ma
 // the next hop has to know.
 func (r *resender) keep(m, n *container.Mail) {
 	keepForRedirect(m, n)
-	names := []string{container.AttrRequireTLS} // RFC 8689 §4.2.1: it goes along
-	if r.inline == "unaltered" {
-		names = append(names, container.AttrBodyType)
-	}
-	for _, name := range names {
-		if v, ok := m.Attributes[name]; ok {
-			n.Set(name, v)
-		}
+	if v, ok := m.Attributes[container.AttrBodyType]; ok && r.inline == "unaltered" {
+		n.Set(container.AttrBodyType, v)
 	}
 	ascii := n.Sender.IsASCII()
 	for _, a := range append(n.Recipients[:len(n.Recipients):len(n.Recipients)], r.from.addr, r.replyTo.addr) {

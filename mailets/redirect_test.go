@@ -328,6 +328,8 @@ func TestNotifyEnvelope(t *testing.T) {
 		{"NotifySender", "", "sender@example.org", "sender@example.org", "bob@example.com", "auto-replied"},
 		{"NotifySender", "<to>From</to><sender>x@example.com</sender>", "sender@example.org", "ann@example.org", "x@example.com", "auto-replied"},
 		{"NotifySender", "<to>UNALTERED</to><sender>sender</sender>", "sender@example.org", "Bob <bob@example.com>, list@example.net", "sender@example.org", "auto-replied"},
+		{"NotifySender", `<sender>"Mail Desk, Example" &lt;x@example.com&gt;</sender>`, "sender@example.org", "sender@example.org", "x@example.com", "auto-replied"},
+		{"NotifySender", "<sender/><sendingAddress>x@example.com</sendingAddress>", "sender@example.org", "sender@example.org", "bob@example.com", "auto-replied"},
 		{"NotifyPostmaster", "", "bob@example.com", "bob@example.com", "bob@example.com", "auto-generated"},
 		{"NotifyPostmaster", "<to>unaltered</to><sendingAddress>x@example.com</sendingAddress>", "bob@example.com", "Bob <bob@example.com>, list@example.net", "x@example.com", "auto-generated"},
 	} {
@@ -340,6 +342,18 @@ func TestNotifyEnvelope(t *testing.T) {
 		}
 		if !n.Sender.IsNull() || len(n.Recipients) != 1 || n.Recipients[0].String() != tc.rcpt || m.State != container.StateRoot || mime.Has(n.Message.Header(), "Reply-To") {
 			t.Errorf("%s %s: got %+v", tc.class, tc.params, n)
+		}
+	}
+}
+
+// A report goes as protected as the mail went (RFC 8689 §5).
+func TestReportsKeepRequireTLS(t *testing.T) {
+	for _, class := range []string{"Bounce", "DSNBounce", "NotifySender", "NotifyPostmaster"} {
+		m := redirectMail()
+		m.Set(container.AttrRequireTLS, true)
+		n := onlyEntry(t, serve(t, mustLoad(t, testRegistry(t), class, ""), m))
+		if is, _ := n.Attributes.Bool(container.AttrRequireTLS); !is {
+			t.Errorf("%s: attributes are %v", class, n.Attributes)
 		}
 	}
 }
