@@ -61,11 +61,13 @@ func ParseKeystore(data []byte, secret string) ([]tls.Certificate, error) {
 		return nil, err
 	}
 	entries, err := form(data, secret)
-	if err == nil && len(entries.pairs) == 0 {
-		err = errNoKey
-	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case entries.unusable != nil: // one is enough: James does not start then
+		return nil, entries.unusable
+	case len(entries.pairs) == 0:
+		return nil, errNoKey
 	}
 	return entries.pairs, nil
 }
@@ -88,21 +90,18 @@ func ParseTruststore(data []byte, secret string) ([]*x509.Certificate, error) {
 	if entries.others > 0 {
 		return nil, errMixed
 	}
-	trusted := entries.trusted
-	for _, c := range entries.pairs {
-		trusted = append(trusted, c.Leaf)
-	}
-	if len(trusted) == 0 {
+	if len(entries.trusted) == 0 {
 		return nil, errNoTrusted
 	}
-	return trusted, nil
+	return entries.trusted, nil
 }
 
 // keystoreEntries is what a keystore holds.
 type keystoreEntries struct {
-	pairs   []tls.Certificate
-	trusted []*x509.Certificate
-	others  int // certificates that may be trusted ones: it cannot be told
+	pairs    []tls.Certificate
+	unusable error               // of private keys that are not among pairs
+	trusted  []*x509.Certificate // those of private keys, too
+	others   int                 // certificates that may be trusted ones: it cannot be told
 }
 
 // keystoreReader reads one form of keystore.
@@ -155,6 +154,9 @@ func chainOf(key crypto.PrivateKey, certs []*x509.Certificate) []*x509.Certifica
 	chain := []*x509.Certificate{certs[i]}
 	for {
 		last := chain[len(chain)-1]
+		if bytes.Equal(last.RawSubject, last.RawIssuer) {
+			return chain
+		}
 		i := slices.IndexFunc(certs, func(c *x509.Certificate) bool {
 			return signed(c, last) && !slices.ContainsFunc(chain, c.Equal)
 		})

@@ -86,6 +86,9 @@ func jks(t testing.TB, secret, keySecret []byte, entries ...jksEntry) []byte {
 			err = store.SetTrustedCertificateEntry(e.alias, keystore.TrustedCertificateEntry{CreationTime: time.Now(), Certificate: chain[0]})
 		} else {
 			der, _ := x509.MarshalPKCS8PrivateKey(e.key)
+			if der == nil { // a kind that Go does not know
+				der = []byte("unknown")
+			}
 			err = store.SetPrivateKeyEntry(e.alias, keystore.PrivateKeyEntry{CreationTime: time.Now(), PrivateKey: der, CertificateChain: chain}, keySecret)
 		}
 		if err != nil {
@@ -98,6 +101,9 @@ func jks(t testing.TB, secret, keySecret []byte, entries ...jksEntry) []byte {
 	}
 	return b.Bytes()
 }
+
+// badKey is a key that has no form in a file.
+type badKey struct{ crypto.Signer }
 
 // names returns the subjects of the chains of pairs.
 func names(t testing.TB, pairs []tls.Certificate) string {
@@ -170,10 +176,12 @@ func TestParseKeystore(t *testing.T) {
 		{name: "JKS, empty", data: jks(t, secret, nil), err: "it holds no private key", trust: "it holds no trusted certificate"},
 		{name: "JKS, other secret", data: jks(t, []byte("other"), secret, jksEntry{"mx", mx.key, chain}), err: "the secret is wrong or missing", trust: "the secret is wrong or missing"},
 		{name: "JKS, other secret of key", data: jks(t, secret, []byte("other"), jksEntry{"mx", mx.key, chain}),
-			err: `entry "mx": its private key cannot be decrypted with the secret of the keystore`, trust: `entry "mx": its private key cannot`},
+			err: `entry "mx": its private key cannot be decrypted with the secret of the keystore`, trusts: "mx"},
+		{name: "JKS, unknown kind of key", data: jks(t, secret, secret, jksEntry{"a", mx.key, chain}, jksEntry{"dsa", badKey{mx.key}, []*x509.Certificate{other.cert}}),
+			err: `entry "dsa": parse private key: `, trusts: "mx other"},
 		{name: "JKS, foreign certificate", data: jks(t, secret, secret, jksEntry{"mx", mx.key, []*x509.Certificate{ca.cert}}),
-			err: `entry "mx": its certificate is not that of its private key`, trust: `entry "mx": its certificate is not`},
-		{name: "JKS, no chain", data: jks(t, secret, secret, jksEntry{"mx", mx.key, nil}), err: `entry "mx": it holds no private key with its certificate`, trust: `entry "mx"`},
+			err: `entry "mx": its certificate is not that of its private key`, trusts: "ca"},
+		{name: "JKS, no chain", data: jks(t, secret, secret, jksEntry{"mx", mx.key, nil}), err: `entry "mx": it holds no private key with its certificate`, trust: "it holds no trusted certificate"},
 		{name: "JKS, damaged", data: flipped, err: "or the file is damaged", trust: "or the file is damaged"},
 		{name: "JKS, cut off", data: one[:len(one)-1], err: "or the file is damaged", trust: "or the file is damaged"},
 		{name: "JKS, magic alone", data: one[:4], err: "or the file is damaged", trust: "or the file is damaged"},
@@ -311,6 +319,18 @@ func TestHostileJKS(t *testing.T) {
 	}
 }
 
+// An authority that got a new key has two certificates of one name.
+func TestChainByKeyIdentifier(t *testing.T) {
+	old, renewed := newIdentity(t, "ca", ecKey(t), nil), newIdentity(t, "ca", ecKey(t), nil)
+	mx := newIdentity(t, "mx", ecKey(t), renewed)
+	for _, rest := range [][]*x509.Certificate{{old.cert, renewed.cert}, {renewed.cert, old.cert}} {
+		pairs, err := ParseKeystore(must(t)(pkcs12.Modern.Encode(mx.key, mx.cert, rest, "s")), "s")
+		if err != nil || len(pairs[0].Certificate) != 2 || !bytes.Equal(pairs[0].Certificate[1], renewed.cert.Raw) {
+			t.Errorf("got %d certificates, %v", len(pairs[0].Certificate), err)
+		}
+	}
+}
+
 func TestEmptySecret(t *testing.T) {
 	id := newIdentity(t, "mx", ecKey(t), nil)
 	for name, data := range map[string][]byte{
@@ -415,7 +435,7 @@ func TestKeytool(t *testing.T) {
 	dir := t.TempDir()
 	run := func(args ...string) {
 		t.Helper()
-		args = append(args, "-storepass", "changeit", "-noprompt")
+		args = append(args, "-storepass", "changeit", "-noprompt", "-J-XX:TieredStopAtLevel=1")
 		if out, err := exec.Command(keytool, args...).CombinedOutput(); err != nil {
 			t.Fatalf("keytool %s: %v\n%s", args, err, out)
 		}
@@ -423,16 +443,18 @@ func TestKeytool(t *testing.T) {
 	for _, form := range []string{"JKS", "PKCS12"} {
 		store, trust, cert := filepath.Join(dir, form), filepath.Join(dir, form+".trust"), filepath.Join(dir, form+".cert")
 		run("-genkeypair", "-alias", "James", "-keyalg", "EC", "-dname", "CN=mx."+form, "-keystore", store, "-storetype", form, "-keypass", "changeit")
-		run("-exportcert", "-alias", "James", "-keystore", store, "-file", cert)
-		run("-importcert", "-alias", "ca", "-file", cert, "-keystore", trust, "-storetype", form)
 		data, err := os.ReadFile(store)
 		if err != nil {
 			t.Fatal(err)
 		}
 		pairs, err := ParseKeystore(data, "changeit")
 		if got := names(t, pairs); err != nil || got != "mx."+form {
-			t.Errorf("%s: got %q, %v", form, got, err)
+			t.Fatalf("%s: got %q, %v", form, got, err)
 		}
+		if err := os.WriteFile(cert, certPEM(pairs[0].Leaf), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		run("-importcert", "-alias", "ca", "-file", cert, "-keystore", trust, "-storetype", form)
 		if data, err = os.ReadFile(trust); err != nil {
 			t.Fatal(err)
 		}

@@ -42,11 +42,9 @@ func readJKS(data []byte, secret string) (keystoreEntries, error) {
 	}
 	for _, alias := range store.Aliases() {
 		if store.IsPrivateKeyEntry(alias) {
-			pair, err := jksPair(store, alias, password)
-			if err != nil {
+			if err := out.addJKS(store, alias, password); err != nil {
 				return out, fmt.Errorf("entry %q: %w", alias, err)
 			}
-			out.pairs = append(out.pairs, pair)
 			continue
 		}
 		entry, err := store.GetTrustedCertificateEntry(alias)
@@ -140,11 +138,26 @@ func latin1(secret string) ([]byte, bool) {
 	return out, true
 }
 
-func jksPair(store keystore.KeyStore, alias string, password []byte) (tls.Certificate, error) {
+// addJKS adds a private key with its chain. A trust store is not held up by a
+// key that cannot be used.
+func (e *keystoreEntries) addJKS(store keystore.KeyStore, alias string, password []byte) error {
 	chain, err := jksChain(store, alias)
 	if err != nil {
-		return tls.Certificate{}, err
+		return err
 	}
+	if len(chain) > 0 {
+		e.trusted = append(e.trusted, chain[0])
+	}
+	pair, err := jksPair(store, alias, password, chain)
+	if err != nil {
+		e.unusable = errors.Join(e.unusable, fmt.Errorf("entry %q: %w", alias, err))
+		return nil
+	}
+	e.pairs = append(e.pairs, pair)
+	return nil
+}
+
+func jksPair(store keystore.KeyStore, alias string, password []byte, chain []*x509.Certificate) (tls.Certificate, error) {
 	der, err := jksKey(store, alias, password)
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("its private key cannot be decrypted with the secret of the keystore; "+
@@ -208,7 +221,7 @@ func readPKCS12(data []byte, secret string) (keystoreEntries, error) {
 		return out, errSecret
 	case err != nil:
 		return out, fmt.Errorf("parse PKCS #12 keystore, which may have one private key, encrypted with the secret of the keystore, "+
-			"or trusted certificates alone: %w", err)
+			"or trusted certificates alone; keytool -importkeystore -srcalias makes one of a single entry: %w", err)
 	}
 	certs := append([]*x509.Certificate{leaf}, rest...)
 	chain := chainOf(key, certs)
@@ -216,7 +229,7 @@ func readPKCS12(data []byte, secret string) (keystoreEntries, error) {
 	if err != nil {
 		return out, err
 	}
-	out.pairs = []tls.Certificate{pair}
+	out.pairs, out.trusted = []tls.Certificate{pair}, chain[:1]
 	out.others = len(certs) - len(chain)
 	return out, nil
 }
