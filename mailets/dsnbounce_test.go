@@ -338,12 +338,13 @@ func TestBounce(t *testing.T) {
 	if !n.Sender.IsNull() || n.Recipients[0] != m.Sender || m.State != container.StateRoot || len(n.Attributes) != 1 {
 		t.Errorf("envelope %+v", n)
 	}
-	var kinds []string
-	if err := mime.Walk(&n.Message, mime.Limits{}, func(p *mime.Part) error {
-		kinds = append(kinds, p.MediaType+" "+p.Filename)
-		return nil
-	}); err != nil {
+	root, err := mime.Scan(&n.Message, mime.Limits{})
+	if err != nil {
 		t.Fatal(err)
+	}
+	var kinds []string
+	for e := range root.Leaves() {
+		kinds = append(kinds, e.MediaType+" "+strings.Join(e.FileNames(), "|"))
 	}
 	if want := []string{"text/plain ", "message/rfc822 Quarterly report", "text/plain Reasons"}; !slices.Equal(kinds, want) {
 		t.Errorf("got %q, want %q", kinds, want)

@@ -47,12 +47,12 @@ func newAttachmentFileNameIs(condition string) (container.Matcher, error) {
 
 // Match returns all recipients when a part has such a name.
 func (a *AttachmentFileNameIs) Match(_ context.Context, m *container.Mail) ([]container.Address, error) {
-	return anyNode(m, func(n *mime.Node) (bool, error) {
-		if n.Multipart {
+	return anyEntity(m, func(e *mime.Entity) (bool, error) {
+		if e.IsMultipart() {
 			return false, nil
 		}
 		archive := false
-		for _, name := range fileNames(n) {
+		for _, name := range fileNames(e) {
 			if a.matches(name) {
 				return true, nil
 			}
@@ -61,16 +61,13 @@ func (a *AttachmentFileNameIs) Match(_ context.Context, m *container.Mail) ([]co
 		if !a.zip || !archive {
 			return false, nil
 		}
-		return a.inArchive(n)
+		return a.inArchive(e, m.Message.Body())
 	})
 }
 
 // fileNames returns the names of a part, in lower case.
-func fileNames(n *mime.Node) []string {
-	names := n.ContentType.ParamAll("name")
-	if v, ok := mime.Get(n.Header, "Content-Disposition"); ok {
-		names = append(names, mime.ParseParameterized(v).ParamAll("filename")...)
-	}
+func fileNames(e *mime.Entity) []string {
+	names := e.FileNames()
 	for i, name := range names {
 		names[i] = strings.ToLower(strings.TrimSpace(name))
 	}
@@ -87,13 +84,14 @@ func (a *AttachmentFileNameIs) matches(name string) bool {
 	})
 }
 
-// inArchive reports whether an entry of the archive in n has such a name.
-func (a *AttachmentFileNameIs) inArchive(n *mime.Node) (bool, error) {
-	body, err := n.Decode()
+// inArchive reports whether an entry of the archive in e has such a name.
+func (a *AttachmentFileNameIs) inArchive(e *mime.Entity, body container.Body) (bool, error) {
+	r, err := e.Open(body)
 	if err != nil {
 		return false, err
 	}
-	names, err := zipNames(body)
+	defer r.Close()
+	names, err := zipNames(r)
 	if err != nil {
 		return false, err
 	}

@@ -23,11 +23,10 @@ func newHasAttachment(string) (container.Matcher, error) { return &HasAttachment
 
 // Match returns all recipients when there is an attachment.
 func (*HasAttachment) Match(_ context.Context, m *container.Mail) ([]container.Address, error) {
-	return anyNode(m, func(n *mime.Node) (bool, error) {
-		if len(n.Path) == 0 && n.Multipart {
+	return anyEntity(m, func(e *mime.Entity) (bool, error) {
+		if e.Parent == nil && e.IsMultipart() {
 			return false, nil
 		}
-		v, ok := mime.Get(n.Header, "Content-Disposition")
-		return ok && mime.ParseParameterized(v).Main == "attachment", mime.ErrSkip
+		return e.IsAttachment(), mime.ErrSkip
 	})
 }

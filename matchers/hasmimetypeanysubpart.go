@@ -30,16 +30,16 @@ func newHasMimeTypeAnySubPart(condition string) (container.Matcher, error) {
 
 // Match returns all recipients when any type is in the list.
 func (h *HasMimeTypeAnySubPart) Match(_ context.Context, m *container.Mail) ([]container.Address, error) {
-	return anyNode(m, func(n *mime.Node) (bool, error) { return hasType(n.Header, h.types), nil })
+	return anyEntity(m, func(e *mime.Entity) (bool, error) { return hasType(e.Header, h.types), nil })
 }
 
-// anyNode returns all recipients when a node of the message passes; which may
-// answer mime.ErrSkip to pass over what is below it. Nodes behind the first that
+// anyEntity returns all recipients when an entity of the message passes; pass may
+// answer mime.ErrSkip to pass over what is below it. Entities behind the first that
 // passes are not looked at.
-func anyNode(m *container.Mail, pass func(*mime.Node) (bool, error)) ([]container.Address, error) {
+func anyEntity(m *container.Mail, pass func(*mime.Entity) (bool, error)) ([]container.Address, error) {
 	found := false
-	err := mime.WalkNodes(&m.Message, mime.Limits{}, func(n *mime.Node) error {
-		ok, err := pass(n)
+	err := mime.Walk(&m.Message, mime.Limits{}, func(e *mime.Entity) error {
+		ok, err := pass(e)
 		if ok {
 			found, err = true, mime.ErrStop
 		}

@@ -56,14 +56,14 @@ func options(list []string) (zip bool, masks []string) {
 
 // Match returns all recipients when a part has such a type.
 func (p *PartHasContentType) Match(_ context.Context, m *container.Mail) ([]container.Address, error) {
-	return anyNode(m, func(n *mime.Node) (bool, error) {
-		if n.Multipart {
-			if n.ContentType.Main == "multipart/alternative" {
+	return anyEntity(m, func(e *mime.Entity) (bool, error) {
+		if e.IsMultipart() {
+			if e.MediaType == "multipart/alternative" {
 				return false, mime.ErrSkip
 			}
 			return false, nil
 		}
-		v, ok := mime.Get(n.Header, "Content-Type")
+		v, ok := mime.Get(e.Header, "Content-Type")
 		if !ok {
 			v = "text/plain"
 		}

@@ -95,11 +95,16 @@ var mailFields = []mailField{
 // nil when there is none.
 func firstText(m *container.Mail, mediaType string) (*string, error) {
 	var found *string
-	err := mime.Walk(&m.Message, mime.Limits{}, func(p *mime.Part) error {
-		if !p.Inline || p.MediaType != mediaType {
+	err := mime.Walk(&m.Message, mime.Limits{}, func(e *mime.Entity) error {
+		if e.MediaType != mediaType || e.IsAttachment() {
 			return nil
 		}
-		b, err := io.ReadAll(io.LimitReader(p.Body, maxText+1))
+		r, err := e.OpenText(m.Message.Body())
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		b, err := io.ReadAll(io.LimitReader(r, maxText+1))
 		if err != nil {
 			return fmt.Errorf("read %s: %w", mediaType, err)
 		}

@@ -70,10 +70,7 @@ func (e *Entity) Open(body container.Body) (io.ReadCloser, error) {
 		raw.Close()
 		return nil, err
 	}
-	return struct {
-		io.Reader
-		io.Closer
-	}{d, raw}, nil
+	return readCloser{d, raw}, nil
 }
 
 func (e *Entity) decoder(raw io.Reader) (io.Reader, error) {
@@ -90,23 +87,33 @@ func (e *Entity) decoder(raw io.Reader) (io.Reader, error) {
 	return d.Body, nil
 }
 
+// OpenText returns the text of a leaf in UTF-8; in an unknown charset, it is the
+// octets as they are.
+func (e *Entity) OpenText(body container.Body) (io.ReadCloser, error) {
+	r, err := e.Open(body)
+	if err != nil || isUTF8Name(e.Charset()) {
+		return r, err
+	}
+	c, err := charset.Reader(e.Charset(), r)
+	if err != nil {
+		return r, nil
+	}
+	return readCloser{c, r}, nil
+}
+
+type readCloser struct {
+	io.Reader
+	io.Closer
+}
+
 // Beginning returns the text of a leaf in UTF-8, at most limit octets of it, as
 // far as it can be read.
 func (e *Entity) Beginning(body container.Body, limit int64) (string, error) {
-	raw, err := e.OpenRaw(body)
+	r, err := e.OpenText(body)
 	if err != nil {
 		return "", err
 	}
-	defer raw.Close()
-	r, err := e.decoder(io.LimitReader(raw, 4*limit))
-	if err != nil {
-		return "", err
-	}
-	if name := e.Charset(); !isUTF8Name(name) {
-		if c, err := charset.Reader(name, r); err == nil {
-			r = c
-		}
-	}
+	defer r.Close()
 	var b strings.Builder
 	_, err = io.Copy(&b, io.LimitReader(r, limit))
 	if err != nil && b.Len() == 0 {

@@ -1,6 +1,7 @@
-// Package mime reads and edits the header of a message as text, so that every
-// octet it was not asked to change stays as it came, and reads the structure
-// of a body through emersion/go-message.
+// Package mime reads and edits the header and the parts of a message as text, so
+// that every octet it was not asked to change stays as it came. One scanner finds
+// the parts by their boundary lines: Scan returns them as a tree, Walk shows them
+// one after another. emersion/go-message undoes the transfer encodings.
 //
 // A header is what container.Message.Header returns: whole lines, each ending
 // with CRLF, without the blank line. Field names are compared ignoring case

@@ -209,9 +209,17 @@ const nested = "Content-Type: multipart/mixed; boundary=o\r\n\r\n" +
 func TestWalk(t *testing.T) {
 	m := container.ParseMessage([]byte(nested))
 	var got []string
-	err := Walk(&m, Limits{}, func(p *Part) error {
-		b, err := io.ReadAll(p.Body)
-		got = append(got, p.MediaType+" "+p.Filename+" "+string(b))
+	err := Walk(&m, Limits{}, func(e *Entity) error {
+		if e.IsMultipart() {
+			return nil
+		}
+		r, err := e.OpenText(m.Body())
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		b, err := io.ReadAll(r)
+		got = append(got, e.MediaType+" "+append(e.FileNames(), "")[0]+" "+string(b))
 		return err
 	})
 	want := []string{"text/html  <b>x</b>", "text/plain  grüße", "application/pdf b.pdf xx"}
@@ -221,10 +229,10 @@ func TestWalk(t *testing.T) {
 	if text, err := PlainText(&m, 100); err != nil || text != "grüße" {
 		t.Errorf("PlainText: got %q, %v", text, err)
 	}
-	if err := Walk(&m, Limits{Parts: 2}, func(*Part) error { return nil }); !errors.Is(err, ErrTooComplex) {
+	if err := Walk(&m, Limits{Parts: 2}, func(*Entity) error { return nil }); !errors.Is(err, ErrTooComplex) {
 		t.Errorf("parts: got %v, want ErrTooComplex", err)
 	}
-	if err := Walk(&m, Limits{Depth: 1}, func(*Part) error { return nil }); !errors.Is(err, ErrTooComplex) {
+	if err := Walk(&m, Limits{Depth: 1}, func(*Entity) error { return nil }); !errors.Is(err, ErrTooComplex) {
 		t.Errorf("depth: got %v, want ErrTooComplex", err)
 	}
 }

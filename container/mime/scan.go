@@ -72,33 +72,51 @@ func (e *Entity) Leaves() iter.Seq[*Entity] {
 
 // Scan reads the MIME structure of a message in one pass. It keeps the headers
 // of the parts and nothing of their content, so the memory it takes does not
-// grow with the message. Like WalkNodes it forgives what JavaMail forgives:
-// a multipart whose end is missing ends with what is around it, one that does
-// not say its boundary has that of the first line that looks like one. An
-// attached message is a leaf. Limits.Bytes has no effect; Parts counts
-// multiparts too.
+// grow with the message.
 //
-// It returns ErrTooComplex for a message beyond the limits.
+// It forgives what JavaMail forgives, so that a message that James can take
+// apart is taken apart here: a multipart whose end is missing ends with what is
+// around it, one that does not say its boundary has that of the first line that
+// looks like one, garbage in the header of a part and parameters that do not
+// follow the grammar are passed over. An attached message is a leaf.
+//
+// It returns ErrTooComplex for a message beyond the limits, of which nothing is
+// passed over in silence.
 func Scan(m *container.Message, lim Limits) (*Entity, error) {
-	root := newEntity(m.Header(), nil)
-	root.End = m.Body().Size()
-	root.Next = root.End
+	root := newRoot(m)
 	if !root.IsMultipart() {
 		return root, nil
 	}
+	if err := scan(m, root, lim, nil); err != nil {
+		return nil, err
+	}
+	return root, nil
+}
+
+func newRoot(m *container.Message) *Entity {
+	root := newEntity(m.Header(), nil)
+	root.End = m.Body().Size()
+	root.Next = root.End
+	return root
+}
+
+// scan reads what is below root; visit may be nil.
+func scan(m *container.Message, root *Entity, lim Limits, visit func(*Entity) error) error {
+	if lim.Bytes > 0 && root.End > lim.Bytes {
+		return fmt.Errorf("body has %d octets: %w", root.End, ErrTooComplex)
+	}
 	r, err := m.Body().Open()
 	if err != nil {
-		return nil, fmt.Errorf("open message: %w", err)
+		return fmt.Errorf("open message: %w", err)
 	}
 	defer r.Close()
 	buf := lineBuffers.Get().(*[lineBuffer]byte)
 	defer lineBuffers.Put(buf)
-	s := scanner{lines: lines{r: r, buf: buf[:]}, lim: lim.withDefaults()}
-	s.push(root)
-	if err := s.run(); err != nil {
-		return nil, fmt.Errorf("read message: %w", err)
+	s := scanner{lines: lines{r: r, buf: buf[:]}, lim: lim.withDefaults(), visit: visit}
+	if err := s.push(root); err != nil {
+		return err
 	}
-	return root, nil
+	return s.run()
 }
 
 func (l Limits) withDefaults() Limits {
@@ -139,28 +157,38 @@ const maxPartHeaders = 4 << 20
 type scanner struct {
 	lines
 	lim     Limits
-	open    []level // from the message inwards; the last may be a leaf
-	parts   int
-	headers int // octets
+	visit   func(*Entity) error // nil: the tree is all that is wanted
+	open    []level             // from the message inwards; the last may be a leaf
+	parts   int                 // the message among them
+	headers int                 // octets
 }
 
 // level is an entity whose end was not seen. delimiter is nil for a leaf, and
-// for a multipart after its last boundary line. unknown is set for a multipart
-// that does not say its boundary: the first line that looks like one is.
+// for a multipart after its last boundary line or that is skipped. unknown is
+// set for a multipart that does not say its boundary: the first line that looks
+// like one is.
 type level struct {
 	entity    *Entity
 	delimiter []byte
 	unknown   bool
+	skipped   bool
 }
 
-func (s *scanner) push(e *Entity) {
+func (s *scanner) push(e *Entity) error {
+	if s.parts++; s.parts > s.lim.Parts || len(s.open) > s.lim.Depth {
+		return ErrTooComplex
+	}
 	l := level{entity: e}
 	if e.IsMultipart() {
 		e.boundary = boundaryOf(e)
 		l.delimiter = []byte("--" + e.boundary)
 		l.unknown = e.boundary == ""
+		if err := s.enter(&l); err != nil {
+			return err
+		}
 	}
 	s.open = append(s.open, l)
+	return nil
 }
 
 func (s *scanner) run() error {
@@ -170,8 +198,7 @@ func (s *scanner) run() error {
 			return err
 		}
 		if !found {
-			s.close(0, s.offset(), s.offset(), false)
-			return nil
+			return s.close(0, s.offset(), s.offset(), false)
 		}
 		line, whole, err := s.peek()
 		if err != nil {
@@ -229,7 +256,9 @@ func (l *level) learn(line []byte) bool {
 // delimiter takes in the boundary line of n octets that is next in the input.
 func (s *scanner) delimiter(i int, last bool, n int) error {
 	start := s.offset()
-	s.close(i+1, start-int64(s.lineEndBefore()), start, true)
+	if err := s.close(i+1, start-int64(s.lineEndBefore()), start, true); err != nil {
+		return err
+	}
 	cut := s.buf[s.pos+n-1] != '\n'
 	s.advance(n, true)
 	parent := s.open[i].entity
@@ -237,10 +266,6 @@ func (s *scanner) delimiter(i int, last bool, n int) error {
 		s.open[i].delimiter = nil
 		parent.closing = start
 		return nil
-	}
-	s.parts++
-	if s.parts > s.lim.Parts || len(s.open) > s.lim.Depth {
-		return ErrTooComplex
 	}
 	begin := s.offset()
 	header, err := s.header()
@@ -250,13 +275,12 @@ func (s *scanner) delimiter(i int, last bool, n int) error {
 	e := newEntity(header, parent)
 	e.Start, e.Begin, e.Content, e.cut = start, begin, s.offset(), cut
 	parent.Children = append(parent.Children, e)
-	s.push(e)
-	return nil
+	return s.push(e)
 }
 
 // close ends the levels from the i-th on. The last of them may have no content
 // at all; then the line end before the boundary line is that of its header.
-func (s *scanner) close(i int, end, next int64, more bool) {
+func (s *scanner) close(i int, end, next int64, more bool) error {
 	for j := len(s.open) - 1; j >= i; j-- {
 		e := s.open[j].entity
 		e.End, e.Next = max(end, e.Content), next
@@ -264,8 +288,12 @@ func (s *scanner) close(i int, end, next int64, more bool) {
 			e.End = max(e.End, e.Children[n-1].End)
 		}
 		e.glued = more && e.End == next
+		if err := s.leave(&s.open[j]); err != nil {
+			return err
+		}
 	}
 	s.open = s.open[:i]
+	return nil
 }
 
 // header reads the header of a part and the blank line behind it. What is no
@@ -338,13 +366,13 @@ func (l *lines) fill() (more bool, err error) {
 			return n > 0, nil
 		}
 		if err != nil {
-			return false, err
+			return false, fmt.Errorf("read message: %w", err)
 		}
 		if n > 0 {
 			return true, nil
 		}
 	}
-	return false, io.ErrNoProgress
+	return false, fmt.Errorf("read message: %w", io.ErrNoProgress)
 }
 
 // peek returns the line that is next with its line end, none at the end of the

@@ -16,13 +16,14 @@ import (
 func outline(raw string, lim Limits) ([]string, error) {
 	m := container.ParseMessage([]byte(raw))
 	var out []string
-	err := WalkNodes(&m, lim, func(e *Node) error {
-		line := fmt.Sprint(e.Path, e.ContentType.Main)
-		if !e.Multipart {
-			r, err := e.Decode()
+	err := Walk(&m, lim, func(e *Entity) error {
+		line := fmt.Sprint(path(e), e.MediaType)
+		if !e.IsMultipart() {
+			r, err := e.Open(m.Body())
 			if err != nil {
 				return err
 			}
+			defer r.Close()
 			b, err := io.ReadAll(r)
 			if err != nil {
 				return err
@@ -35,7 +36,15 @@ func outline(raw string, lim Limits) ([]string, error) {
 	return out, err
 }
 
-func TestWalkNodes(t *testing.T) {
+// path is the position in each enclosing multipart.
+func path(e *Entity) []int {
+	if e.Parent == nil {
+		return nil
+	}
+	return append(path(e.Parent), slices.Index(e.Parent.Children, e))
+}
+
+func TestWalkStructure(t *testing.T) {
 	long := strings.Repeat("x", 40_000)
 	for _, tc := range []struct {
 		name, raw string
@@ -68,7 +77,7 @@ func TestWalkNodes(t *testing.T) {
 		{name: "no body", raw: "Content-Type: multipart/x; boundary=b\r\n", want: []string{"[]multipart/x"}, err: ErrNoParts},
 		{name: "inner without body", raw: "Content-Type: multipart/x; boundary=b\r\n\r\n--b\r\nContent-Type: multipart/y; boundary=c\r\n--b--\r\n",
 			want: []string{"[]multipart/x", "[0]multipart/y"}, err: ErrNoParts},
-		{name: "part header too long", raw: "Content-Type: multipart/x; boundary=b\r\n\r\n--b\r\nX: " + strings.Repeat("x", maxPartHeader) + "\r\n\r\n", want: []string{"[]multipart/x"}, err: ErrTooComplex},
+		{name: "part header too long", raw: "Content-Type: multipart/x; boundary=b\r\n\r\n--b\r\nX: " + strings.Repeat("x", maxPartHeaders) + "\r\n\r\n", want: []string{"[]multipart/x"}, err: ErrTooComplex},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got, err := outline(tc.raw, Limits{})
@@ -79,7 +88,7 @@ func TestWalkNodes(t *testing.T) {
 	}
 }
 
-func TestWalkNodesLimits(t *testing.T) {
+func TestWalkLimits(t *testing.T) {
 	for _, lim := range []Limits{{Depth: 1}, {Parts: 4}, {Bytes: 10}} {
 		if _, err := outline(nested, lim); !errors.Is(err, ErrTooComplex) {
 			t.Errorf("%+v: got %v, want ErrTooComplex", lim, err)
@@ -97,7 +106,7 @@ func TestWalkNodesLimits(t *testing.T) {
 	}
 }
 
-func TestWalkNodesVisitor(t *testing.T) {
+func TestWalkVisitor(t *testing.T) {
 	m := container.ParseMessage([]byte(nested))
 	for _, tc := range []struct {
 		answer error
@@ -110,8 +119,8 @@ func TestWalkNodesVisitor(t *testing.T) {
 		{io.ErrNoProgress, 2, io.ErrNoProgress},
 	} {
 		n := 0
-		err := WalkNodes(&m, Limits{}, func(e *Node) error {
-			if n++; len(e.Path) == 1 && e.Multipart {
+		err := Walk(&m, Limits{}, func(e *Entity) error {
+			if n++; len(path(e)) == 1 && e.IsMultipart() {
 				return tc.answer
 			}
 			return nil
@@ -128,18 +137,11 @@ func TestDecodeUnknown(t *testing.T) {
 	}
 }
 
-type brokenBody struct{ err error }
-
-func (brokenBody) Size() int64                    { return 100 }
-func (b brokenBody) Open() (io.ReadCloser, error) { return b, nil }
-func (b brokenBody) Read([]byte) (int, error)     { return 0, b.err }
-func (brokenBody) Close() error                   { return nil }
-
-func TestWalkNodesReadError(t *testing.T) {
+func TestWalkReadError(t *testing.T) {
 	broken := errors.New("disk on fire")
 	for _, header := range []string{"", "Content-Type: multipart/x; boundary=b\r\n"} {
-		m := container.NewMessage([]byte(header), brokenBody{broken})
-		if err := WalkNodes(&m, Limits{}, func(*Node) error { return nil }); !errors.Is(err, broken) {
+		m := container.NewMessage([]byte(header), errBody{broken})
+		if err := Walk(&m, Limits{}, func(*Entity) error { return nil }); !errors.Is(err, broken) {
 			t.Errorf("%q: got %v, want %v", header, err, broken)
 		}
 	}
@@ -181,21 +183,26 @@ func TestParseParameterized(t *testing.T) {
 
 // A message walks to its end whatever it holds, and each leaf's body is text of
 // the message.
-func FuzzWalkNodes(f *testing.F) {
+func FuzzWalk(f *testing.F) {
 	f.Add(nested)
 	f.Add("Content-Type: multipart/x\r\n\r\n--b\r\nContent-Type: multipart/y; boundary=b\r\n\r\n--b\r\n\r\n1")
 	f.Add("Content-Type: a/b; name*0*=x'y'%41; name*1=\"q\\\"\r\n\r\n")
 	f.Fuzz(func(t *testing.T, raw string) {
 		m := container.ParseMessage([]byte(raw))
 		total := 0
-		err := WalkNodes(&m, Limits{Depth: 5, Parts: 50}, func(e *Node) error {
-			if e.Multipart {
+		err := Walk(&m, Limits{Depth: 5, Parts: 50}, func(e *Entity) error {
+			if e.IsMultipart() {
 				return nil
 			}
-			b, err := io.ReadAll(e.raw)
+			r, err := e.OpenRaw(m.Body())
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			b, err := io.ReadAll(r)
 			total += len(b)
 			if err != nil || !strings.Contains(raw, string(b)) {
-				t.Errorf("body %q of part %v of %q, %v", b, e.Path, raw, err)
+				t.Errorf("body %q of part %v of %q, %v", b, path(e), raw, err)
 			}
 			return nil
 		})
@@ -208,12 +215,12 @@ func FuzzWalkNodes(f *testing.F) {
 	})
 }
 
-func BenchmarkWalkNodes10MB(b *testing.B) {
+func BenchmarkWalk10MB(b *testing.B) {
 	part := "--b\r\nContent-Type: application/pdf; name=a.pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n" + strings.Repeat(strings.Repeat("QUJD", 19)+"\r\n", 130_000) + "--b--\r\n"
 	m := container.ParseMessage([]byte("Content-Type: multipart/mixed; boundary=b\r\n\r\n" + part))
 	b.SetBytes(m.Size())
 	for b.Loop() {
-		if err := WalkNodes(&m, Limits{}, func(*Node) error { return nil }); err != nil {
+		if err := Walk(&m, Limits{}, func(*Entity) error { return nil }); err != nil {
 			b.Fatal(err)
 		}
 	}
