@@ -43,12 +43,13 @@ func Build(server conf.SMTPServer, reg *Registry, s Services, r *conf.Report) *C
 	s.Server = server
 	c := &Chain{local: s.Local, mailParams: map[string]MailParamHook{}, rcptParams: map[string]bool{}}
 	for _, p := range server.Chain.Handlers {
-		if _, ok := reg.bundles[p.Class()]; ok {
+		class := reg.resolve(p.Class())
+		if _, ok := reg.bundles[class]; ok {
 			continue
 		}
-		f, ok := reg.classes[p.Class()]
+		f, ok := reg.classes[class]
 		if !ok {
-			r.Errorf(p.Pos(""), "%s", reg.unknown(p.Class()))
+			r.Errorf(p.Pos(""), "%s", reg.unknown(class))
 			continue
 		}
 		if h, ok := load(f, p, s, r); ok {
@@ -56,7 +57,7 @@ func Build(server conf.SMTPServer, reg *Registry, s Services, r *conf.Report) *C
 			p.Close()
 		}
 	}
-	core, ok := reg.bundles[server.Chain.Core]
+	core, ok := reg.bundles[reg.resolve(server.Chain.Core)]
 	if !ok {
 		r.Errorf(server.Chain.Pos, "coreHandlersPackage: Can not load %s: no such bundle%s", server.Chain.Core,
 			conf.Suggest(server.Chain.Core, []string{james + "CoreCmdHandlerLoader", james + "NoAuthCmdHandlerLoader"}))

@@ -131,21 +131,3 @@ func TestFutureReleaseUntil(t *testing.T) {
 		}
 	}
 }
-
-func TestAlias(t *testing.T) {
-	r := NewRegistry()
-	for _, tc := range []struct{ from, to, want string }{
-		{"com.linagora.tmail.smtp.TMailValidRcptHandler", james + "fastfail.ValidRcptHandler", ""},
-		{"com.acme.Core", james + "CoreCmdHandlerLoader", ""},
-		{james + "SendMailHandler", james + "fastfail.ValidRcptHandler", "is a handler class here already"},
-		{"com.acme.X", "ValidRcptHandler", `ValidRcptHandler: no such handler class (did you mean "` + james + `fastfail.ValidRcptHandler"?)`},
-	} {
-		err := r.Alias(tc.from, tc.to)
-		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
-			t.Errorf("%s = %s: got %v, want %q", tc.from, tc.to, err, tc.want)
-		}
-	}
-	if r.classes["com.linagora.tmail.smtp.TMailValidRcptHandler"] == nil || len(r.bundles["com.acme.Core"]) != len(coreBundle) {
-		t.Error("the alias stands for nothing")
-	}
-}

@@ -54,7 +54,7 @@ func register(r *Registry) {
 	r.Handler(james+"tls.TestMtaSts", newTestMtaSts)
 	r.Handler(protocol+"AcceptRecipientIfRelayingIsAllowed", newAcceptRecipientIfRelaying)
 	r.Handler(protocol+"PostmasterAbuseRcptHook", newPostmasterAbuse)
-	r.Handler(protocol+"esmtp.AuthCmdHandler", newCommandHandler)
+	r.Handler(protocol+"esmtp.AuthCmdHandler", newAuthCommand)
 	r.Handler(protocol+"fastfail.SupressDuplicateRcptHandler", newSupressDuplicateRcpt)
 	for _, class := range builtIn {
 		r.Handler(class, newCommandHandler)
@@ -65,9 +65,9 @@ func register(r *Registry) {
 }
 
 // newCommandHandler makes the handlers that are part of the command loop.
-func newCommandHandler(p *conf.Params, _ Services) any {
-	return commandHandler{auth: p.Class() == protocol+"esmtp.AuthCmdHandler"}
-}
+func newCommandHandler(*conf.Params, Services) any { return commandHandler{} }
+
+func newAuthCommand(*conf.Params, Services) any { return commandHandler{auth: true} }
 
 // builtIn are the handlers whose work the command loop does in any case.
 var builtIn = []string{
@@ -102,7 +102,12 @@ var jamesOnly = []string{
 	"org.apache.james.examples.LoggingRcptHook", "org.apache.james.examples.MyCmdHandlerLoader",
 	"org.apache.james.examples.MyNoopCmdHandler", "org.apache.james.spamassassin.SpamAssassinHandler",
 	james + "POP3BeforeSMTPHandler", james + "fastfail.JDBCGreylistHandler",
-	"com.linagora.tmail.smtp.TMailValidRcptHandler", "com.foilen.james.components.handler.fastfail.ValidRcptHandler",
 	"org.apache.james.lmtpserver.CoreCmdHandlerLoader", "org.apache.james.lmtpserver.MailetContainerCmdHandlerLoader",
 	"org.apache.james.lmtpserver.MailetContainerHandler",
+}
+
+// validRcptHandlers are classes of others that do what ValidRcptHandler does, and
+// more.
+var validRcptHandlers = []string{
+	"com.linagora.tmail.smtp.TMailValidRcptHandler", "com.foilen.james.components.handler.fastfail.ValidRcptHandler",
 }

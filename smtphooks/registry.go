@@ -56,11 +56,12 @@ type Factory func(p *conf.Params, s Services) any
 type Registry struct {
 	classes map[string]Factory
 	bundles map[string][]string
+	mapped  map[string]string // foreign name to class of ours
 }
 
 // NewRegistry returns a registry with the classes of this package.
 func NewRegistry() *Registry {
-	r := &Registry{classes: map[string]Factory{}, bundles: map[string][]string{}}
+	r := &Registry{classes: map[string]Factory{}, bundles: map[string][]string{}, mapped: map[string]string{}}
 	register(r)
 	return r
 }
@@ -74,21 +75,18 @@ func (r *Registry) Handler(class string, f Factory) {
 	r.classes[class] = f
 }
 
-// Alias makes the foreign class name from stand for to, a handler class or bundle
-// of this registry (classes.properties).
-func (r *Registry) Alias(from, to string) error {
-	if r.known(from) {
-		return fmt.Errorf("%s is a handler class here already", from)
+// Map makes the class name stand for target, a handler class or bundle: what
+// classes.properties says of classes that only others have. A class of this
+// registry stays what it is. Whether the target exists is looked at when a chain
+// names the class.
+func (r *Registry) Map(name, target string) { r.mapped[name] = target }
+
+// resolve returns the class that name stands for.
+func (r *Registry) resolve(name string) string {
+	if target, ok := r.mapped[name]; ok && !r.known(name) {
+		return target
 	}
-	if f, ok := r.classes[to]; ok {
-		r.classes[from] = f
-		return nil
-	}
-	if members, ok := r.bundles[to]; ok {
-		r.bundles[from] = members
-		return nil
-	}
-	return fmt.Errorf("%s: no such handler class%s; the full name must be written", to, r.suggest(to))
+	return name
 }
 
 // Bundle adds a bundle: the classes, in order, that coreHandlersPackage stands
@@ -111,6 +109,9 @@ func (r *Registry) Classes() []string { return slices.Sorted(maps.Keys(r.classes
 
 // unknown explains why class cannot be used.
 func (r *Registry) unknown(class string) string {
+	if slices.Contains(validRcptHandlers, class) {
+		return fmt.Sprintf("Can not load %s: a class that only others have; say in classes.properties that it stands for %sfastfail.ValidRcptHandler", class, james)
+	}
 	if slices.Contains(jamesOnly, class) || strings.HasPrefix(class, "org.apache.james.") && slices.Contains(shortNames(jamesOnly), simpleName(class)) {
 		return fmt.Sprintf("Can not load %s: a James class not available here; remove the <handler>%s", class, r.suggest(class))
 	}

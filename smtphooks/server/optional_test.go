@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mailetd/mailetd/container"
+	"github.com/mailetd/mailetd/smtphooks"
 )
 
 const jamesPackage = "org.apache.james.smtpserver."
@@ -197,5 +198,28 @@ func TestSPFHeader(t *testing.T) {
 	const want = `pass (mx.here.test: result for spf.test) client-ip=192.0.2.1; envelope-from="\"a)\\\"b\"@spf.test"; helo="client.test"; identity=mailfrom; receiver=mx.here.test`
 	if got, _ := h.one().Attributes.String("org.apache.james.spf.header"); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// TestMappedClass: a class of somebody else stands for one of ours.
+func TestMappedClass(t *testing.T) {
+	const foreign = "com.linagora.tmail.smtp.TMailValidRcptHandler"
+	reg := smtphooks.NewRegistry()
+	reg.Map(foreign, jamesPackage+"fastfail.ValidRcptHandler")
+	reg.Map("com.acme.Core", jamesPackage+"NoAuthCmdHandlerLoader")
+	reg.Map(jamesPackage+"SendMailHandler", "com.acme.Nothing")
+	h := startWith(t, `<handlerchain coreHandlersPackage="com.acme.Core"><handler class="`+foreign+`"/></handlerchain>`, reg, Options{})
+	h.dial().talk("S: 220 ...\nC: AUTH PLAIN\nS: 500 5.5.1 Command AUTH unrecognized.\nC: HELO x\nS: 250 ...\nC: MAIL FROM:<a@far.test>\nS: 250 ...\n" +
+		"C: RCPT TO:<nobody@here.test>\nS: 550 5.1.1 Unknown user: nobody@here.test\nC: RCPT TO:<bob@here.test>\nS: 250 ...\nC: DATA\nS: 354 ...\nC: .\nS: 250 ...")
+	reg = smtphooks.NewRegistry()
+	reg.Map("com.acme.Handler", "ValidRcptHandler")
+	for class, want := range map[string]string{
+		"com.acme.Handler": `Can not load ValidRcptHandler: no such handler class (did you mean "` + jamesPackage + `fastfail.ValidRcptHandler"?); the full name must be written`,
+		foreign:            "Can not load " + foreign + ": a class that only others have; say in classes.properties that it stands for " + jamesPackage + "fastfail.ValidRcptHandler",
+	} {
+		_, r := build(t, smtpserverXML(`<handlerchain><handler class="`+class+`"/></handlerchain>`), reg, Options{})
+		if got := r.Problems(); len(got) != 1 || got[0].Text != want {
+			t.Errorf("got %v, want %s", got, want)
+		}
 	}
 }
