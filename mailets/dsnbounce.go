@@ -61,7 +61,7 @@ import (
 // and up to a size; the default text is another. maxReturnSize and reportingMta are new.
 type DSNBounce struct {
 	reporter
-	sender        string // "", or the word "sender"
+	fromSender    bool
 	prefix        string
 	text          string
 	action        string
@@ -109,7 +109,7 @@ func newDSNBounce(s Services) container.MailetFactory {
 			debug:         p.Bool("debug", false),
 			log:           logger(s),
 		}
-		d.readSender(p)
+		d.from, d.fromSender = readFrom(p, d.from, "sender")
 		d.readAction(p)
 		d.text = strings.ReplaceAll(p.String("messageString", dsnTexts[d.action]), "[machine]", machineName(s))
 		d.readAttachment(p)
@@ -133,20 +133,6 @@ func machineName(s Services) string {
 		return "[address unknown]"
 	}
 	return s.Hostname
-}
-
-func (d *DSNBounce) readSender(p *conf.Params) {
-	switch v := p.String("sender", "postmaster"); strings.ToLower(v) {
-	case "postmaster", "unaltered":
-	case "sender":
-		d.sender = "sender"
-	default:
-		a, err := container.ParseAddress(v)
-		if err != nil {
-			p.Fail("sender", err)
-		}
-		d.from = a
-	}
 }
 
 func (d *DSNBounce) readAction(p *conf.Params) {
@@ -198,7 +184,7 @@ func (d *DSNBounce) report(ctx context.Context, m *container.Mail, out *containe
 		return nil
 	}
 	n := notice{action: d.action, text: d.text, prefix: d.prefix, attachment: d.attachment, told: told}
-	if d.sender == "sender" {
+	if d.fromSender {
 		n.from = m.Sender
 	}
 	if err := d.send(m, out, n); err != nil {

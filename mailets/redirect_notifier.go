@@ -36,16 +36,23 @@ func readNotifier(s Services, p *conf.Params, text string) notifier {
 	n.text = p.String("notice", n.text)
 	p.Bool("fakeDomainCheck", false)
 	p.Bool("debug", false)
-	words := []string{wordPostmaster, wordSender, wordUnaltered}
-	from, other := readAddressItem(p, "sender", words...), readAddressItem(p, "sendingAddress", words...)
-	if !p.Has("sender") {
-		from = other
-	}
-	n.fromSender = from.word == wordSender
-	if !from.addr.IsNull() {
-		n.from = from.addr
-	}
+	n.from, n.fromSender = readFrom(p, n.from, "sender", "sendingAddress")
 	return n
+}
+
+// readFrom reads who a notice comes from, from the first of the parameters that is
+// there: an address, or the sender of the mail; else it is the postmaster.
+func readFrom(p *conf.Params, postmaster container.Address, names ...string) (from container.Address, sender bool) {
+	var item addressItem
+	for _, name := range slices.Backward(names) {
+		if other := readAddressItem(p, name, wordPostmaster, wordSender, wordUnaltered); p.Has(name) {
+			item = other
+		}
+	}
+	if item.addr.IsNull() {
+		item.addr = postmaster
+	}
+	return item.addr, item.word == wordSender
 }
 
 // readTo reads the parameter to, one of words. Other text has no effect, as in

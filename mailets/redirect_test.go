@@ -346,6 +346,16 @@ func TestNotifyEnvelope(t *testing.T) {
 	}
 }
 
+func TestReportsHaveTheSenderWithoutItsName(t *testing.T) {
+	for _, class := range []string{"Bounce", "DSNBounce", "NotifySender", "NotifyPostmaster"} {
+		ma := mustLoad(t, testRegistry(t), class, `<sender>"Mail Desk, Example" &lt;x@example.com&gt;</sender>`)
+		n := onlyEntry(t, serve(t, ma, redirectMail()))
+		if from, _ := mime.Get(n.Message.Header(), "From"); from != "x@example.com" {
+			t.Errorf("%s: From is %q", class, from)
+		}
+	}
+}
+
 // A report goes as protected as the mail went (RFC 8689 §5).
 func TestReportsKeepRequireTLS(t *testing.T) {
 	for _, class := range []string{"Bounce", "DSNBounce", "NotifySender", "NotifyPostmaster"} {
