@@ -41,6 +41,8 @@ func TestMain(m *testing.M) {
 //	http-until METHOD PATH REGEXP    repeat until the answer matches
 //	http-key METHOD PATH [QUERY]     GET PATH, append the last key to PATH, request that
 //	maildir USER@DOMAIN N wait for exactly N mails in a Maildir; prints them
+//	again USER@DOMAIN FROM TO   hand in the newest mail of a Maildir once more
+//	wait-file NAME        wait until there is a file
 //	reports USER@DOMAIN N wait for N mails; prints what their DSNs say
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/script/*.txtar")
@@ -58,7 +60,7 @@ func runScript(t *testing.T, file string) {
 	commands := map[string]func(*testscript.TestScript, []string){
 		"dns": w.startDNS, "hop": w.startHop, "hop-on": w.hopOn, "hop-wait": w.hopWait, "hop-attempts": w.hopAttempts, "hop-rcpts": w.hopRcpts, "send": w.send, "hop-last": w.hopLast,
 		"serve": w.serve, "shutdown": w.stop, "env-port": w.envPort, "dialog": w.dialog, "http": w.http, "http-until": w.httpUntil, "http-key": w.httpKey,
-		"maildir": w.maildir, "reports": w.reports,
+		"maildir": w.maildir, "again": w.again, "wait-file": w.waitFile, "reports": w.reports,
 	}
 	params := testscript.Params{Files: []string{file}, UpdateScripts: *update, Cmds: map[string]func(*testscript.TestScript, bool, []string){},
 		Setup: func(e *testscript.Env) error { return os.MkdirAll(filepath.Join(e.WorkDir, "conf"), 0o700) }}

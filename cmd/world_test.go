@@ -135,7 +135,7 @@ func (w *world) serve(ts *testscript.TestScript, args []string) {
 		}
 	}
 	cmd := exec.Command(program, append([]string{"serve", "-v", "-conf", ts.MkAbs("conf"), "-data", ts.MkAbs("data")}, args...)...)
-	for _, name := range []string{"DNS", "mx", "plain"} {
+	for _, name := range []string{"DNS", "WORK", "mx", "plain"} {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 	}
 	cmd.Env = append(os.Environ(), cmd.Env...)
@@ -172,15 +172,33 @@ func (w *world) send(ts *testscript.TestScript, args []string) {
 	for i := 2; i < len(args); i += 2 {
 		commands = append(commands, strings.TrimSpace("RCPT TO:<"+args[i]+"> "+args[i+1]))
 	}
+	w.converse(ts, append(commands, "DATA", "From: alice@here.test\r\nSubject: hello\r\nMessage-ID: <1@here.test>\r\n\r\nHello.\r\n.\r\n", "QUIT"))
+}
+
+// again hands in the newest mail of a Maildir, without its Return-Path.
+func (w *world) again(ts *testscript.TestScript, args []string) {
+	all := w.mails(ts, []string{args[0], "1"})
+	_, message, _ := strings.Cut(all[len(all)-1], "\r\n")
+	w.converse(ts, []string{"EHLO client.here.test", "MAIL FROM:<" + args[1] + ">", "RCPT TO:<" + args[2] + ">", "DATA", message + ".\r\n", "QUIT"})
+}
+
+func (w *world) waitFile(ts *testscript.TestScript, args []string) {
+	ts.Check(poll(func() error {
+		_, err := os.Stat(ts.MkAbs(args[0]))
+		return err
+	}))
+}
+
+// converse sends steps one after the other; each must be answered 2xx or 3xx.
+func (w *world) converse(ts *testscript.TestScript, steps []string) {
 	c, err := net.DialTimeout("tcp", ts.Getenv("SMTP"), patience)
 	ts.Check(err)
 	defer c.Close()
 	ts.Check(c.SetDeadline(time.Now().Add(patience)))
 	r := bufio.NewReader(c)
-	message := "From: alice@here.test\r\nSubject: hello\r\nMessage-ID: <1@here.test>\r\n\r\nHello.\r\n.\r\n"
 	_, err = readReply(r) // greeting
 	ts.Check(err)
-	for _, step := range append(commands, "DATA", message, "QUIT") {
+	for _, step := range steps {
 		_, err := io.WriteString(c, strings.TrimSuffix(step, "\r\n")+"\r\n")
 		ts.Check(err)
 		reply, err := readReply(r)
