@@ -27,6 +27,31 @@ var removed = map[string]string{
 	"Dlp":                               "its name is dlp.Dlp, in James too",
 }
 
+// missing explains classes of James that this server does not have.
+var missing = map[string]string{
+	"AmqpForwardAttribute":            "AMQP is not spoken here; the mailet Webhook can post to a gateway",
+	"BayesianAnalysis":                "there is no Bayesian filter here; RspamdScanner and SpamAssassin have one",
+	"BayesianAnalysisFeeder":          "there is no Bayesian filter here; train the one of rspamd or SpamAssassin",
+	"ExtractMDNOriginalJMAPMessageId": "there is no JMAP here; remove the mailet",
+	"FromRepository":                  "reprocess the repository by webadmin: PATCH /mailRepositories/{path}/mails?action=reprocess",
+	"ICALToHeader":                    "calendar parts are not read here",
+	"ICALToJsonAttribute":             "calendar parts are not read here",
+	"ICalendarParser":                 "calendar parts are not read here",
+	"ManageSieveMailet":               "there are no Sieve scripts here",
+	"RandomStoring":                   "it is for load tests of James's mailboxes",
+	"Sign":                            "S/MIME is not here",
+	"SMIMESign":                       "S/MIME is not here",
+	"SMIMECheckSignature":             "S/MIME is not here",
+	"SMIMEDecrypt":                    "S/MIME is not here",
+	"IsSMIMESigned":                   "S/MIME is not here",
+	"IsSMIMEEncrypted":                "S/MIME is not here",
+	"IsX509CertificateSubject":        "S/MIME is not here",
+	"HasLDAPAttribute":                "LDAP is not asked here",
+	"SenderHasLDAPAttribute":          "LDAP is not asked here",
+	"IsInLDAPGroup":                   "LDAP is not asked here",
+	"SenderIsInLDAPGroup":             "LDAP is not asked here",
+}
+
 func keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 func asSet(list []string) map[string]bool {
