@@ -25,11 +25,15 @@ import (
 //     the mail until an operator comes.
 //   - processor (default root): processor at which the mail goes on, which must
 //     exist.
-//   - delay (default 0): how long it waits; a number without unit means seconds.
+//   - delay (default 0): how long it waits; a number without unit means seconds. A
+//     mail that was put back into the spool ten times waits at least a second, and
+//     each time after that twice as long, up to a minute: so one that goes round
+//     and round does not keep the server busy. The attribute mailetd.requeued
+//     counts.
 //   - consume (default true): whether the processing of the mail ends here. If
 //     not, it is a copy that goes into the queue.
 //
-// Differs from James: nothing.
+// Differs from James: the least delay of a mail that comes back again and again.
 type Requeue struct {
 	queue, processor string
 	delay            time.Duration
@@ -45,6 +49,30 @@ func newRequeue(p *conf.Params) container.Mailet {
 	}
 }
 
+// attrRequeued counts how often a mail was put back into the spool with a delay
+// below maxBackOff.
+const attrRequeued = "mailetd.requeued"
+
+// Limits of going round: how often without a delay, and the longest delay that is
+// made up for it.
+const (
+	freeRounds = 10
+	maxBackOff = time.Minute
+)
+
+// wait returns how long the copy c waits, and counts.
+func (r *Requeue) wait(c *container.Mail) time.Duration {
+	if r.queue != container.SpoolQueue || r.delay >= maxBackOff {
+		return r.delay
+	}
+	n, _ := c.Attributes.Int(attrRequeued)
+	c.Set(attrRequeued, int32(min(n+1, 1000)))
+	if n < freeRounds {
+		return r.delay
+	}
+	return max(r.delay, min(time.Second<<min(n-freeRounds, 10), maxBackOff))
+}
+
 // Service enqueues the mail.
 func (r *Requeue) Service(_ context.Context, m *container.Mail, out *container.Outbox) error {
 	c := m.Clone()
@@ -55,7 +83,7 @@ func (r *Requeue) Service(_ context.Context, m *container.Mail, out *container.O
 		}
 	}
 	c.State = r.processor
-	out.Enqueue(r.queue, "", c, r.delay)
+	out.Enqueue(r.queue, "", c, r.wait(c))
 	if r.consume {
 		m.State = container.StateGhost
 	}

@@ -208,6 +208,25 @@ func TestRequeue(t *testing.T) {
 	}
 }
 
+// A mail that goes round without a delay must not do so as fast as the machine can.
+func TestRequeueBacksOff(t *testing.T) {
+	for params, want := range map[string]time.Duration{
+		"": time.Minute, "<delay>5</delay>": time.Minute, "<delay>2m</delay>": 2 * time.Minute, "<queue>parked</queue>": 0,
+	} {
+		ma := mustLoad(t, testRegistry(t), "Requeue", params)
+		m := testMail("bob@example.com")
+		var delays []time.Duration
+		for range 2000 {
+			e := serve(t, ma, m).Entries()[0]
+			delays = append(delays, e.Delay)
+			m = e.Mail
+		}
+		if !slices.IsSorted(delays) || delays[9] != ma.(*Requeue).delay || delays[1999] != want {
+			t.Errorf("%s: waits %v ... %v", params, delays[:20], delays[1999])
+		}
+	}
+}
+
 func TestMailToAllUsers(t *testing.T) {
 	s := testServices(t)
 	var storage *localtest.Storage
