@@ -65,7 +65,7 @@ func (c *conn) refuseCredentials(ctx context.Context, user string) {
 }
 
 func (c *conn) authenticate(ctx context.Context, user, password string) {
-	name, ok, err := c.e.chain.Authenticate(ctx, c.s, user, password)
+	name, ok, err := c.checkPassword(ctx, user, password)
 	switch {
 	case err != nil:
 		c.e.log().ErrorContext(ctx, "credentials not checked", "client", c.s.RemoteAddr.String(), "user", user, "err", err)
@@ -78,6 +78,18 @@ func (c *conn) authenticate(ctx context.Context, user, password string) {
 		c.e.log().DebugContext(ctx, "authenticated", "client", c.s.RemoteAddr.String(), "user", c.s.User)
 		c.reply(235, "", "Authentication Successful")
 	}
+}
+
+// checkPassword asks the chain. Hashing a password takes a processor for a tenth
+// of a second: one is always left for the mail, however many clients try.
+func (c *conn) checkPassword(ctx context.Context, user, password string) (name string, ok bool, err error) {
+	select {
+	case c.e.server.hashing <- struct{}{}:
+		defer func() { <-c.e.server.hashing }()
+	case <-ctx.Done():
+		return "", false, ctx.Err()
+	}
+	return c.e.chain.Authenticate(ctx, c.s, user, password)
 }
 
 // pause slows down whoever tries passwords.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 
@@ -37,6 +38,7 @@ type Server struct {
 	services  smtphooks.Services
 	endpoints []*endpoint
 	counters  map[string]prometheus.Counter
+	hashing   chan struct{} // a place for each password that may be checked at a time
 
 	mu    sync.Mutex
 	conns map[*conn]struct{}
@@ -60,7 +62,8 @@ func New(cfgs []conf.SMTPServer, reg *smtphooks.Registry, services smtphooks.Ser
 		services.Log = slog.New(slog.DiscardHandler)
 	}
 	options.Grace = cmp.Or(options.Grace, defaultGrace)
-	s := &Server{options: options, services: services, conns: map[*conn]struct{}{}, counters: map[string]prometheus.Counter{}}
+	s := &Server{options: options, services: services, conns: map[*conn]struct{}{}, counters: map[string]prometheus.Counter{},
+		hashing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))}
 	for name, help := range counters {
 		if services.Metrics != nil {
 			s.counters[name] = services.Metrics.Counter("mailetd_smtp_"+name+"_total", help)
