@@ -3,6 +3,8 @@ package container
 import (
 	"bytes"
 	"io"
+	"io/fs"
+	"sync"
 )
 
 // Body is the content of a message after the blank line that ends the header.
@@ -113,6 +115,42 @@ func (m *Message) Open() (io.ReadCloser, error) {
 		io.Reader
 		io.Closer
 	}{r, b}, nil
+}
+
+// OpenShared is Open with a reader that several goroutines may use at once, and
+// close more than once, as net/http does with the body of a request. Reading
+// after closing is fs.ErrClosed.
+func (m *Message) OpenShared() (io.ReadCloser, error) {
+	r, err := m.Open()
+	if err != nil {
+		return nil, err
+	}
+	return &sharedReader{r: r}, nil
+}
+
+type sharedReader struct {
+	mu sync.Mutex
+	r  io.ReadCloser // nil once closed
+}
+
+func (s *sharedReader) Read(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.r == nil {
+		return 0, fs.ErrClosed
+	}
+	return s.r.Read(p)
+}
+
+func (s *sharedReader) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.r == nil {
+		return nil
+	}
+	err := s.r.Close()
+	s.r = nil
+	return err
 }
 
 // WriteTo writes the whole message to w.

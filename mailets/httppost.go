@@ -124,7 +124,7 @@ func (h *httpPost) note(m *container.Mail, failure string) {
 // formWithMessage returns the form name=<the whole message>, with the octets of
 // the message as they are, followed by rest. A small one is in memory.
 func formWithMessage(name string, m *container.Message, rest string) (io.ReadCloser, error) {
-	r, err := m.Open()
+	r, err := m.OpenShared()
 	if err != nil {
 		return nil, fmt.Errorf("read message: %w", err)
 	}

@@ -136,3 +136,43 @@ func TestHTTPUnreachable(t *testing.T) {
 		}
 	}
 }
+
+// unsafeBody is a body whose readers must not be used by two goroutines at once,
+// as those of bodies that are made of others.
+type unsafeBody struct{ container.BytesBody }
+
+type unsafeReader struct {
+	io.Reader
+	uses *int
+}
+
+func (b unsafeBody) Open() (io.ReadCloser, error) {
+	r, err := b.BytesBody.Open()
+	return unsafeReader{r, new(int)}, err
+}
+
+func (r unsafeReader) Read(p []byte) (int, error) {
+	*r.uses++
+	return r.Reader.Read(p)
+}
+
+func (r unsafeReader) Close() error {
+	*r.uses++
+	return nil
+}
+
+// A server that does not want to read the whole message: net/http goes on with
+// the body while the mail goes on too. The race detector looks at this.
+func TestSerialiseToHTTPCutOff(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+	}))
+	defer s.Close()
+	ma := mustLoad(t, testRegistry(t), "SerialiseToHTTP", "<url>"+s.URL+"</url>")
+	for range 20 {
+		m := testMail("bob@example.com")
+		m.Message = container.NewMessage([]byte("A: b\r\n"), unsafeBody{container.BytesBody(strings.Repeat("x", 8<<20))})
+		serve(t, ma, m)
+	}
+}

@@ -92,7 +92,7 @@ func (r *Rspamd) Check(ctx context.Context, m *container.Message, e Envelope) (A
 
 func (r *Rspamd) check(ctx context.Context, m *container.Message, e Envelope) (Analysis, error) {
 	msg := *m
-	body, err := msg.Open()
+	body, err := msg.OpenShared()
 	if err != nil {
 		return Analysis{}, fmt.Errorf("open the message: %w", err)
 	}
@@ -102,7 +102,7 @@ func (r *Rspamd) check(ctx context.Context, m *container.Message, e Envelope) (A
 		return Analysis{}, err
 	}
 	req.ContentLength = msg.Size()
-	req.GetBody = msg.Open
+	req.GetBody = msg.OpenShared
 	r.header(req.Header, e)
 	res, err := r.client.Do(req)
 	if err != nil {
