@@ -108,7 +108,7 @@ func (a *AddFooter) plain(w *mime.Rewriter, body container.Body, e *mime.Entity)
 	if err != nil {
 		return err
 	}
-	if text.Opaque && !isASCIIText(a.text) {
+	if text.Opaque && !mime.IsASCII(a.text) {
 		return fmt.Errorf("footer behind text of unknown meaning: %w", mime.ErrCharset)
 	}
 	footer := lastLine(e, a.text)
@@ -129,7 +129,7 @@ func (a *AddFooter) appendEncoded(w *mime.Rewriter, body container.Body, e *mime
 	case "quoted-printable":
 		data = mime.EncodeQuotedPrintable(data)
 	case "7bit":
-		if !isASCIIText(a.text) {
+		if !mime.IsASCII(a.text) {
 			return false, nil
 		}
 	case "8bit", "binary":

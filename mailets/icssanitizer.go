@@ -77,7 +77,7 @@ func calendarHeader(header []byte, e *mime.Entity, calendar []byte) []byte {
 	}
 	if !mime.Has(header, "Content-Type") {
 		header = mime.Append(header, "Content-Type", "text/calendar; charset=utf-8")
-	} else if _, ok := e.Type.Param("charset"); !ok && !isASCIIText(string(calendar)) {
+	} else if _, ok := e.Type.Param("charset"); !ok && !mime.IsASCII(calendar) {
 		v, _ := mime.Get(header, "Content-Type")
 		header = mime.Set(header, "Content-Type", strings.TrimRight(v, "; ")+"; charset=utf-8")
 	}
@@ -89,7 +89,7 @@ func calendarHeader(header []byte, e *mime.Entity, calendar []byte) []byte {
 		header = mime.Set(header, "Content-Disposition", disposition+`; filename="`+name+`"`)
 	}
 	header = mime.Remove(header, "Content-Transfer-Encoding", "Content-Length")
-	if !isASCIIText(string(calendar)) {
+	if !mime.IsASCII(calendar) {
 		header = mime.Append(header, "Content-Transfer-Encoding", "8bit")
 	}
 	return header

@@ -100,6 +100,9 @@ func firstText(m *container.Mail, mediaType string) (*string, error) {
 			return nil
 		}
 		r, err := e.OpenText(m.Message.Body())
+		if errors.Is(err, mime.ErrMalformed) {
+			r, err = e.OpenRaw(m.Message.Body()) // an encoding that nobody knows: as it stands
+		}
 		if err != nil {
 			return err
 		}

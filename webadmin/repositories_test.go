@@ -179,6 +179,17 @@ func TestTextTooLong(t *testing.T) {
 	b.wantError("GET", "/mailRepositories/var%2Fmail%2Ferror/mails/m?additionalFields=textBody", "", 500, "ServerError", "The field 'textBody' requested in additionalFields parameter can't be accessed", "*")
 }
 
+func TestTextOfUnknownEncoding(t *testing.T) {
+	b := newBench(t, Config{}, nil)
+	b.put(errorRepo, "m", func(m *container.Mail) {
+		m.Message = container.NewMessage([]byte("Content-Transfer-Encoding: 7-bit\r\n"), container.BytesBody("hello"))
+	})
+	w := b.do("GET", "/mailRepositories/var%2Fmail%2Ferror/mails/m?additionalFields=textBody", "")
+	if w.Code != 200 || !strings.Contains(w.Body.String(), `"textBody":"hello"`) {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+}
+
 func TestDeleteMails(t *testing.T) {
 	b := newBench(t, Config{}, nil)
 	b.start()

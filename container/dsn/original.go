@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"mime/quotedprintable"
 	"slices"
 	"unicode/utf8"
 
 	"github.com/mailetd/mailetd/container"
+	"github.com/mailetd/mailetd/container/mime"
 )
 
 // maxLine is the longest line without its end (RFC 5322 §2.1.1).
@@ -22,7 +22,7 @@ type shape struct {
 }
 
 func scan(b []byte) shape {
-	s := shape{binary: bytes.IndexByte(b, 0) >= 0, eightBit: !isASCII(b)}
+	s := shape{binary: bytes.IndexByte(b, 0) >= 0, eightBit: !mime.IsASCII(b)}
 	for len(b) > 0 {
 		line := b
 		if i := bytes.IndexByte(b, '\n'); i >= 0 {
@@ -39,23 +39,6 @@ func scan(b []byte) shape {
 		s.longest = max(s.longest, len(line))
 	}
 	return s
-}
-
-func isASCII(b []byte) bool {
-	for _, c := range b {
-		if c >= 0x80 {
-			return false
-		}
-	}
-	return true
-}
-
-func quotedPrintable(b []byte) []byte {
-	var out bytes.Buffer
-	w := quotedprintable.NewWriter(&out)
-	_, _ = w.Write(b) // a buffer takes everything
-	_ = w.Close()
-	return out.Bytes()
 }
 
 // returned is the third part: all of the original, or its header, or nothing.
@@ -99,7 +82,7 @@ func (r *Report) returnedMessage(content []byte) part {
 	case header.eightBit && r.SMTPUTF8 && utf8.Valid(r.Original.Header()) && !all.binary:
 		p.contentType = "message/global" // may be encoded (RFC 6532 §3.7)
 		if p.encoding = "8bit"; !r.utf8() || all.longest > maxLine {
-			p.encoding, p.content = "quoted-printable", quotedPrintable(content)
+			p.encoding, p.content = "quoted-printable", mime.EncodeQuotedPrintable(content)
 		}
 		return p
 	case all.binary || all.longest > maxLine || header.eightBit:
@@ -126,10 +109,10 @@ func (r *Report) returnedHeaders(note string) part {
 	case s.eightBit && r.SMTPUTF8 && utf8.Valid(h):
 		p.contentType = "message/global-headers"
 		if p.encoding = "8bit"; !r.utf8() || s.binary || s.longest > maxLine {
-			p.encoding, p.content = "quoted-printable", quotedPrintable(h)
+			p.encoding, p.content = "quoted-printable", mime.EncodeQuotedPrintable(h)
 		}
 	case s.eightBit || s.binary || s.longest > maxLine:
-		p.encoding, p.content = "quoted-printable", quotedPrintable(h)
+		p.encoding, p.content = "quoted-printable", mime.EncodeQuotedPrintable(h)
 	}
 	return p
 }

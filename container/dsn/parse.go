@@ -79,7 +79,7 @@ func (r *Report) parseHeader(h []byte) error {
 	if v["Auto-Submitted"] != "auto-replied" || v["MIME-Version"] != "1.0" {
 		return fmt.Errorf("auto-submitted is %q, mime-version %q", v["Auto-Submitted"], v["MIME-Version"])
 	}
-	if !isASCII(h) && r.To.IsASCII() && r.From.IsASCII() {
+	if !mime.IsASCII(h) && r.To.IsASCII() && r.From.IsASCII() {
 		return errors.New("header has octets outside ASCII")
 	}
 	return nil
@@ -101,7 +101,7 @@ func (r *Report) parseParts(h, body []byte) error {
 	}
 	r.Boundary = params["boundary"]
 	cte, _ := mime.Get(h, "Content-Transfer-Encoding")
-	if cte != "" && cte != "7bit" && cte != "8bit" || cte != "8bit" && !isASCII(body) {
+	if cte != "" && cte != "7bit" && cte != "8bit" || cte != "8bit" && !mime.IsASCII(body) {
 		return fmt.Errorf("body does not go with content transfer encoding %q", cte)
 	}
 	mr := multipart.NewReader(bytes.NewReader(body), r.Boundary)
@@ -138,7 +138,7 @@ func decode(h textproto.MIMEHeader, content []byte, allowed ...string) ([]byte, 
 		return nil, fmt.Errorf("content transfer encoding %q is not allowed here", cte)
 	case cte == "quoted-printable":
 		return io.ReadAll(quotedprintable.NewReader(bytes.NewReader(content)))
-	case cte != "8bit" && !isASCII(content):
+	case cte != "8bit" && !mime.IsASCII(content):
 		return nil, errors.New("octets outside ASCII in a 7-bit part")
 	}
 	return content, nil

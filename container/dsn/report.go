@@ -146,7 +146,7 @@ func (r *Report) header(boundary string, eightBit bool) []byte {
 	if date.IsZero() {
 		date = time.Now()
 	}
-	if mime.Clean(id) == "" || !isASCII([]byte(id)) {
+	if mime.Clean(id) == "" || !mime.IsASCII(id) {
 		id = mime.MessageID(r.ReportingMTA)
 	}
 	var h []byte
@@ -156,7 +156,7 @@ func (r *Report) header(boundary string, eightBit bool) []byte {
 	add("To", r.To.Path())
 	add("Subject", r.Subject)
 	add("Message-ID", id)
-	if ref := mime.Clean(r.InReplyTo); ref != "" && (r.utf8() || isASCII([]byte(ref))) {
+	if ref := mime.Clean(r.InReplyTo); ref != "" && (r.utf8() || mime.IsASCII(ref)) {
 		add("In-Reply-To", r.InReplyTo)
 		add("References", r.InReplyTo)
 	}
@@ -218,7 +218,7 @@ func textPart(text string) part {
 	p := part{contentType: "text/plain; charset=us-ascii", description: "Notification", content: content}
 	if s := scan(content); s.eightBit || s.longest > maxLine {
 		p.contentType = "text/plain; charset=utf-8"
-		p.encoding, p.content = "quoted-printable", quotedPrintable(content)
+		p.encoding, p.content = "quoted-printable", mime.EncodeQuotedPrintable(content)
 	}
 	return p
 }

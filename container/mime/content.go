@@ -279,7 +279,7 @@ func KnownCharset(name string) bool { return isUTF8Name(strings.ToLower(name)) |
 // encodeCharset is ErrCharset when there are characters that do not fit.
 func encodeCharset(s, name string) ([]byte, error) {
 	if isUTF8Name(name) {
-		if name != "utf-8" && name != "utf8" && !isASCII(s) {
+		if name != "utf-8" && name != "utf8" && !IsASCII(s) {
 			return nil, fmt.Errorf("encode charset %q: %w", name, ErrCharset)
 		}
 		return []byte(s), nil
@@ -319,7 +319,7 @@ func (e *Entity) EncodeLike(s string) ([]byte, bool) {
 	if !extendsASCII(e.Charset()) {
 		return nil, false
 	}
-	if isASCII(s) {
+	if IsASCII(s) {
 		return []byte(s), true
 	}
 	out, err := encodeCharset(s, e.Charset())

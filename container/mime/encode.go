@@ -32,18 +32,9 @@ func findDefects(data []byte) defects {
 		}
 		d.long = d.long || len(line) > smtpLine
 		d.breaks = d.breaks || bytes.IndexByte(line, '\r') >= 0
-		d.eightBit = d.eightBit || !isASCIIBytes(line)
+		d.eightBit = d.eightBit || !IsASCII(line)
 	}
 	return d
-}
-
-func isASCIIBytes(b []byte) bool {
-	for _, c := range b {
-		if c >= 0x80 {
-			return false
-		}
-	}
-	return true
 }
 
 // transferEncode encodes content. It keeps the encoding, unless that cannot

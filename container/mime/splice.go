@@ -1,6 +1,7 @@
 package mime
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -22,12 +23,7 @@ type Edit struct {
 func Splice(old container.Body, edits ...Edit) (container.Body, error) {
 	edits = slices.Clone(edits)
 	slices.SortStableFunc(edits, func(a, b Edit) int {
-		switch {
-		case a.From != b.From:
-			return sign(a.From - b.From)
-		default:
-			return sign(a.To - b.To)
-		}
+		return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To))
 	})
 	src := whole(old)
 	out := &spliced{old: src.old}
@@ -42,17 +38,6 @@ func Splice(old container.Body, edits ...Edit) (container.Body, error) {
 	}
 	out.addRange(src, pos, src.size)
 	return out, nil
-}
-
-func sign(n int64) int {
-	switch {
-	case n < 0:
-		return -1
-	case n > 0:
-		return 1
-	default:
-		return 0
-	}
 }
 
 // Section returns the octets from to to of a body as one of its own.

@@ -51,13 +51,13 @@ func latin1(s string) string {
 
 // EncodeText makes a text ASCII by turning each run of words that are not into
 // encoded words (RFC 2047 §5).
-func EncodeText(v string) string { return encodeWords(v, func(w string) bool { return !isASCII(w) }) }
+func EncodeText(v string) string { return encodeWords(v, func(w string) bool { return !IsASCII(w) }) }
 
 // encodeValue is EncodeText for a field of any name. Except in fields of free
 // text a word with an @ is an address and stays: such a message needs SMTPUTF8
 // (RFC 6531).
 func encodeValue(name, v string) string {
-	if isASCII(v) {
+	if IsASCII(v) {
 		return v
 	}
 	for _, free := range []string{"Subject", "Comments", "Keywords", "Content-Description"} {
@@ -65,11 +65,11 @@ func encodeValue(name, v string) string {
 			return EncodeText(v)
 		}
 	}
-	return encodeWords(v, func(w string) bool { return !isASCII(w) && !strings.Contains(w, "@") })
+	return encodeWords(v, func(w string) bool { return !IsASCII(w) && !strings.Contains(w, "@") })
 }
 
 func encodeWords(v string, needs func(string) bool) string {
-	if isASCII(v) {
+	if IsASCII(v) {
 		return v
 	}
 	words := strings.Split(v, " ")
@@ -92,7 +92,8 @@ func encodeWords(v string, needs func(string) bool) string {
 	return strings.Join(out, " ")
 }
 
-func isASCII(s string) bool {
+// IsASCII reports whether all octets of s are ASCII.
+func IsASCII[T string | []byte](s T) bool {
 	for i := range len(s) {
 		if s[i] >= 0x80 {
 			return false
@@ -109,7 +110,7 @@ func FormatAddress(name string, a container.Address) string {
 		return a.Path()
 	}
 	switch {
-	case !isASCII(name):
+	case !IsASCII(name):
 		name = stdmime.QEncoding.Encode("utf-8", name)
 	case strings.ContainsAny(name, `()<>[]:;@\,."`) || strings.Contains(name, "=?"):
 		name = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`
@@ -206,7 +207,7 @@ func Addresses(header []byte, name string) []container.Address {
 // asking anyone (RFC 5322 §3.6.4). A host that
 // cannot stand there becomes "localhost".
 func MessageID(host string) string {
-	if host = Clean(host); host == "" || !isASCII(host) || strings.ContainsAny(host, "<>@ \t") {
+	if host = Clean(host); host == "" || !IsASCII(host) || strings.ContainsAny(host, "<>@ \t") {
 		host = "localhost"
 	}
 	return "<" + rand.Text() + "@" + container.LiteralDomain(host) + ">"
