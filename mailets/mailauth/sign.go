@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/emersion/go-msgauth/dkim"
-	"golang.org/x/net/idna"
 
 	"github.com/mailetd/mailetd/container"
 )
@@ -169,11 +168,11 @@ func (t Template) Sign(ctx context.Context, key crypto.Signer, domain string, m 
 		o.QueryMethods = []dkim.QueryMethod{dkim.QueryMethodDNSTXT}
 	}
 	if t.UsesSender() {
-		ascii, err := idna.Lookup.ToASCII(domain)
-		if err != nil || ascii == "" {
+		name := ascii(domain)
+		if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ';' }) {
 			return nil, fmt.Errorf("sign: %q cannot be the domain of a signature", domain)
 		}
-		put := func(s string) string { return strings.ReplaceAll(s, MailFrom, ascii) }
+		put := func(s string) string { return strings.ReplaceAll(s, MailFrom, name) }
 		o.Domain, o.Selector, o.Identifier = put(o.Domain), put(o.Selector), put(o.Identifier)
 	}
 	signer, err := dkim.NewSigner(o)

@@ -10,6 +10,8 @@ import (
 	"encoding/pem"
 	"strings"
 	"testing"
+
+	"github.com/mailetd/mailetd/container"
 )
 
 func TestParseTemplate(t *testing.T) {
@@ -88,6 +90,28 @@ func TestParseKey(t *testing.T) {
 		key, err := ParseKey([]byte(tc.text), tc.password)
 		if (err != nil) != (tc.want != "") || err != nil && !strings.Contains(err.Error(), tc.want) || err == nil && key == nil {
 			t.Errorf("%s: key %T, error %v, want %q", tc.name, key, err, tc.want)
+		}
+	}
+}
+
+// Domains that mail is sent from, although IDNA has no place for them.
+func TestSignForAnyDomain(t *testing.T) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tpl, _, err := ParseTemplate("s=s; d=%MAIL_FROM; h=from")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := container.ParseMessage([]byte("From: a@example.com\r\n\r\nHi.\r\n"))
+	for domain, want := range map[string]string{
+		"example.com": "d=example.com;", "my_mail.example.com": "d=my_mail.example.com;", "r3---x.example.com": "d=r3---x.example.com;",
+		"bücher.test": "d=xn--bcher-kva.test;", "": "", "x;i=a.test": "", "\u200d.test": "",
+	} {
+		field, err := tpl.Sign(t.Context(), key, domain, &m)
+		if (err == nil) != (want != "") || !strings.Contains(string(field), want) {
+			t.Errorf("%q: got %q, %v", domain, field, err)
 		}
 	}
 }
