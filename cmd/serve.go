@@ -152,7 +152,7 @@ func (s *site) listenAdmin(store *sqlite.Store, live *live, spooler *spool.Spool
 	if err := a.Listen(); err != nil {
 		return nil, err
 	}
-	s.log.Info("listening", "part", "webadmin", "address", a.Addr().String())
+	s.log.Info("listening", "part", "webadmin", "address", a.Addr().String(), "tls", s.web.HTTPS)
 	return a, nil
 }
 

@@ -144,7 +144,6 @@ func (s *Server) Listen() error {
 		l = tls.NewListener(l, s.tls)
 	}
 	s.listener = l
-	s.log.Info("webadmin listens", "address", l.Addr().String(), "tls", s.tls != nil)
 	return nil
 }
 
