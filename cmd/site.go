@@ -208,7 +208,11 @@ func (s *site) build(store *sqlite.Store, r *conf.Report) *live {
 	}
 	l.pipeline = s.pipeline(l, queues, resolver, r)
 	s.states = l.pipeline.States
-	l.smtp = server.New(s.smtp, smtphooks.NewRegistry(), smtphooks.Services{
+	handlers := smtphooks.NewRegistry()
+	for _, c := range s.classes {
+		handlers.Map(c.From, c.To)
+	}
+	l.smtp = server.New(s.smtp, handlers, smtphooks.Services{
 		DefaultDomain: s.directory.DefaultDomain, Hostname: s.hostname, Local: l.local, DNS: resolver,
 		Queue: queues, Log: s.log, Metrics: l.metrics,
 	}, server.Options{ConfDir: s.flags.conf}, r)
