@@ -20,6 +20,7 @@ func spfRegistry(t testing.TB) (*container.Registry, *dnstest.Server) {
 		`two.test. 60 IN TXT "v=spf1 -all"`, `two.test. 60 IN TXT "v=spf1 +all"`,
 		`redirect.test. 60 IN TXT "v=spf1 redirect=example.org"`,
 		`ptr.test. 60 IN TXT "v=spf1 ptr -all"`, "9.100.51.198.in-addr.arpa. 60 IN PTR host.ptr.test.", "host.ptr.test. 60 IN A 198.51.100.9",
+		`xn--bcher-kva.test. 60 IN TXT "v=spf1 ip4:192.0.2.7 -all"`, `macro.test. 60 IN TXT "v=spf1 exists:%{l}.ok.test -all"`, "x.ok.test. 60 IN A 127.0.0.2",
 		`helo.test. 60 IN TXT "v=spf1 ip4:192.0.2.7 -all"`, "nullmx.test. 60 IN MX 0 .", `nullmx.test. 60 IN TXT "v=spf1 mx -all"`,
 	)
 	zone.Fail("broken.test", "SERVFAIL")
@@ -40,6 +41,12 @@ func TestSPF(t *testing.T) {
 		{"198.51.100.2", "h.test", "a@example.org", "pass", ""},
 		{"203.0.113.1", "h.test", "a@example.org", "fail", "203.0.113.1 may not send mail for example.org"},
 		{"203.0.113.1", "h.test", "a@redirect.test", "fail", "203.0.113.1 may not send mail for redirect.test"},
+		{"203.0.113.1", "h.test", `"a@x.test"@example.org`, "fail", "203.0.113.1 may not send mail for example.org"},
+		{"192.0.2.7", "h.test", `"a@x.test"@example.org`, "pass", ""},
+		{"192.0.2.7", "h.test", "a@bücher.test", "pass", ""},
+		{"203.0.113.1", "h.test", "ä@bücher.test", "fail", "203.0.113.1 may not send mail for bücher.test"},
+		{"192.0.2.7", "h.test", "x@macro.test", "pass", ""},
+		{"192.0.2.7", "h.test", "y@macro.test", "fail", "192.0.2.7 may not send mail for macro.test"},
 		{"203.0.113.1", "h.test", "a@soft.test", "softfail", ""},
 		{"203.0.113.1", "h.test", "a@neutral.test", "neutral", ""},
 		{"203.0.113.1", "h.test", "a@empty.test", "none", ""},

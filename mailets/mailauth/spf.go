@@ -29,7 +29,8 @@ type SPF struct {
 // is permerror. The error is about ctx.
 func CheckSPF(ctx context.Context, r Resolver, ip, helo string, sender container.Address) (SPF, error) {
 	helo = strings.ToLower(mime.Clean(helo))
-	identity, domain := sender.String(), sender.Domain
+	// The library takes the first @ for the one before the domain.
+	identity, domain := strings.ReplaceAll(sender.Local, "@", "_")+"@"+sender.Domain, sender.Domain
 	if sender.IsNull() {
 		identity, domain = "postmaster@"+helo, helo // §2.4
 	}
