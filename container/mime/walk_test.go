@@ -225,3 +225,34 @@ func BenchmarkWalk10MB(b *testing.B) {
 		}
 	}
 }
+
+func TestPlainText(t *testing.T) {
+	multipart := func(parts ...string) string {
+		return "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n" + strings.Join(parts, "\r\n--b\r\n") + "\r\n--b--\r\n"
+	}
+	for _, tc := range []struct {
+		name, raw string
+		limit     int64
+		want      string
+		err       error
+	}{
+		{"simple", "A: b\r\n\r\nhello", 9, "hello", nil},
+		{"limit", "A: b\r\n\r\nhello", 4, "hell", nil},
+		{"HTML only", multipart("Content-Type: text/html\r\n\r\n<p>", "Content-Type: text/css\r\n\r\nx"), 9, "<p>", nil},
+		{"plain goes first", multipart("Content-Type: text/html\r\n\r\n<p>", "\r\nhi", "\r\nho"), 9, "hi", nil},
+		{"attachments do not count", multipart("Content-Disposition: attachment\r\n\r\nhi", "Content-Type: image/png\r\n\r\nho"), 9, "", nil},
+		{"unknown charset", multipart("Content-Type: text/plain; charset=x-foo\r\n\r\nh\xe9"), 9, "h?", nil},
+		{"unknown encoding", multipart("Content-Transfer-Encoding: x-uu\r\n\r\nhi", "\r\nho"), 9, "ho", nil},
+		{"broken encoding", multipart("Content-Transfer-Encoding: base64\r\n\r\n????", "\r\nho"), 9, "ho", nil},
+		{"broken behind the beginning", multipart("Content-Transfer-Encoding: base64\r\n\r\naGVs????"), 9, "hel", nil},
+		{"what is broken behind it does not count", multipart("\r\nhi", "Content-Type: multipart/x; boundary=c\r\n\r\nx"), 9, "hi", nil},
+		{"no parts", "Content-Type: multipart/x; boundary=c\r\n\r\nx", 9, "", ErrNoParts},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			m := container.ParseMessage([]byte(tc.raw))
+			if got, err := PlainText(&m, tc.limit); got != tc.want || !errors.Is(err, tc.err) {
+				t.Errorf("got %q, %v; want %q, %v", got, err, tc.want, tc.err)
+			}
+		})
+	}
+}
