@@ -58,7 +58,7 @@ func (a *PostmasterAlias) Service(ctx context.Context, m *container.Mail, _ *con
 	if len(replaced) == 0 {
 		return nil
 	}
-	var kept addressList
+	var kept addressSet
 	for _, rcpt := range m.Recipients {
 		if !container.ContainsAddress(replaced, rcpt) {
 			kept.add(rcpt)
@@ -81,33 +81,6 @@ func (a *PostmasterAlias) isAlias(ctx context.Context, rcpt container.Address) (
 	}
 	own, err := a.local.IsLocalAddress(ctx, rcpt)
 	return !own, err
-}
-
-// addressList is a list without duplicates; it stays quick when it is long.
-type addressList struct {
-	list []container.Address
-	seen map[string]bool // of all in list, once there are many
-}
-
-// add appends a unless it is there.
-func (l *addressList) add(a container.Address) {
-	const many = 16
-	switch {
-	case l.seen != nil:
-		if l.seen[a.Key()] {
-			return
-		}
-		l.seen[a.Key()] = true
-	case container.ContainsAddress(l.list, a):
-		return
-	case len(l.list) == many:
-		l.seen = make(map[string]bool, 4*many)
-		for _, b := range l.list {
-			l.seen[b.Key()] = true
-		}
-		l.seen[a.Key()] = true
-	}
-	l.list = append(l.list, a)
 }
 
 // moveRecipient gives what the mail knows about the recipient old to the

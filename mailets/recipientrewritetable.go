@@ -214,7 +214,7 @@ func appendNew(list []container.Address, a container.Address) []container.Addres
 func (t *RecipientRewriteTable) apply(m *container.Mail, out *container.Outbox, plan []rewriting, params *dsnParams) (next []container.Address, sent []*container.Mail, err error) {
 	var failed []rewriting
 	var expanded []told
-	var stay addressList
+	var stay addressSet
 	for _, r := range plan {
 		switch {
 		case r.kept:

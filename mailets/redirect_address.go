@@ -165,26 +165,6 @@ func (i addressItem) one(m *container.Mail, postmaster container.Address) contai
 	return i.fixed(postmaster)
 }
 
-// addressSet is a list of addresses, each once. A header can have very many of
-// them, so it must not be searched from end to end.
-type addressSet struct {
-	list  []container.Address
-	known map[string]bool
-}
-
-// add appends those that are not null and not there.
-func (s *addressSet) add(more ...container.Address) {
-	if s.known == nil {
-		s.known = make(map[string]bool, len(more))
-	}
-	for _, a := range more {
-		if key := a.Key(); !a.IsNull() && !s.known[key] {
-			s.known[key] = true
-			s.list = append(s.list, a)
-		}
-	}
-}
-
 // replyAddresses returns whom an answer to the mail goes to (RFC 5322 §3.6.3).
 func replyAddresses(m *container.Mail) []container.Address {
 	for _, name := range []string{"Reply-To", "From"} {
