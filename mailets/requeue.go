@@ -33,7 +33,8 @@ import (
 //   - consume (default true): whether the processing of the mail ends here. If
 //     not, it is a copy that goes into the queue.
 //
-// Differs from James: the least delay of a mail that comes back again and again.
+// Differs from James: a mail that comes back again and again waits longer and
+// longer, up to a minute.
 type Requeue struct {
 	queue, processor string
 	delay            time.Duration
