@@ -86,6 +86,23 @@ func TestClamdTrouble(t *testing.T) {
 			t.Errorf("error is %v", err)
 		}
 	})
+	t.Run("answer in drops", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		d := &Clamd{peer(t, 100*time.Millisecond, func(c net.Conn) {
+			_, _ = readInstream(bufio.NewReader(c))
+			tick := time.NewTicker(20 * time.Millisecond)
+			defer tick.Stop()
+			for range tick.C {
+				if _, err := io.WriteString(c, "x"); err != nil {
+					return
+				}
+			}
+		}), 0}
+		if _, err := d.Scan(ctx, message("x")); err == nil || ctx.Err() != nil {
+			t.Errorf("error is %v", err)
+		}
+	})
 	t.Run("disk", func(t *testing.T) {
 		d := &Clamd{peer(t, 5*time.Second, hang), 0}
 		m := container.NewMessage(nil, broken{})

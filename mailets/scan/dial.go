@@ -19,8 +19,8 @@ const maxAnswer = 64 << 10
 type Server struct {
 	Host string // name or address; "" is this machine
 	Port int
-	// Step bounds connecting, and each read and write: a scanner may take as
-	// long as it likes to look at a message only up to this.
+	// Step bounds connecting, each write, and the answer as a whole: a scanner may
+	// take as long as it likes to look at a message only up to this.
 	Step time.Duration
 	// next is the address that is tried first: the addresses of a host take turns.
 	next atomic.Uint32
@@ -61,12 +61,13 @@ func (s *Server) dial(ctx context.Context) (net.Conn, error) {
 	return nil, errors.Join(errs...)
 }
 
-// conn is a connection whose every read and write is bounded, and which ends when
-// the context does.
+// conn is a connection whose every write is bounded, and all reads together, and
+// which ends when the context does.
 type conn struct {
 	net.Conn
-	step time.Duration
-	stop func() bool
+	step    time.Duration
+	stop    func() bool
+	reading bool
 }
 
 func (s *Server) open(ctx context.Context) (*conn, error) {
@@ -75,7 +76,7 @@ func (s *Server) open(ctx context.Context) (*conn, error) {
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
-	return &conn{c, s.Step, stop}, nil
+	return &conn{Conn: c, step: s.Step, stop: stop}, nil
 }
 
 // Close ends the connection.
@@ -84,10 +85,13 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// Read waits for one step at most.
+// Read waits until one step after the first Read at most: an answer is short.
 func (c *conn) Read(p []byte) (int, error) {
-	if err := c.SetReadDeadline(time.Now().Add(c.step)); err != nil {
-		return 0, err
+	if !c.reading {
+		if err := c.SetReadDeadline(time.Now().Add(c.step)); err != nil {
+			return 0, err
+		}
+		c.reading = true
 	}
 	return c.Conn.Read(p)
 }
