@@ -2,6 +2,8 @@ package mailets
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/mailetd/mailetd/conf"
 	"github.com/mailetd/mailetd/container"
@@ -34,7 +36,8 @@ import (
 //
 // Differs from James: as GlobalRateLimit; an address counts as one recipient
 // however it is written (upper and lower case); with more than 100000 recipients
-// in a window, those not seen lately are forgotten early.
+// in a window, those not seen lately are forgotten early; a mail can be split
+// any number of times.
 type PerRecipientRateLimit struct{ rateLimits }
 
 func newPerRecipientRateLimit(p *conf.Params) container.Mailet {
@@ -58,8 +61,14 @@ func (l *PerRecipientRateLimit) Service(_ context.Context, m *container.Mail, ou
 		m.State = l.exceeded
 	default:
 		c, err := m.Duplicate()
+		if errors.Is(err, container.ErrTooManyCopies) {
+			// This is no loop: each copy has fewer recipients. Where mail waits for its
+			// turn, it may take many of them.
+			c, err = m.Clone(), nil
+			c.Name = container.NewName()
+		}
 		if err != nil {
-			return err
+			return fmt.Errorf("limit recipients: %w", err)
 		}
 		c.Recipients, c.State = above, l.exceeded
 		m.Recipients = within

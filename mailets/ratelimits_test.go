@@ -80,6 +80,30 @@ func TestPerRecipientRateLimitSplits(t *testing.T) {
 	}
 }
 
+// Mail to many recipients that waits for its turn is split more often than copies
+// are made of copies elsewhere.
+func TestPerRecipientRateLimitSplitsOften(t *testing.T) {
+	ma := mustLoad(t, testRegistry(t), "PerRecipientRateLimit", "<duration>1h</duration><count>1</count><exceededProcessor>limited</exceededProcessor>")
+	m := sized("a@x.test", 10)
+	for i := range 20 {
+		m.Recipients = append(m.Recipients, container.MustAddress(fmt.Sprintf("u%d@x.test", i)))
+	}
+	names := map[string]bool{}
+	for i := range 19 {
+		// Only the recipient u<i> has not had a mail.
+		for _, r := range m.Recipients[1:] {
+			serve(t, ma, sized("a@x.test", 10, r.String()))
+		}
+		c := onlyEntry(t, serve(t, ma, m))
+		if got := container.AddressStrings(m.Recipients); len(got) != 1 || got[0] != fmt.Sprintf("u%d@x.test", i) || len(c.Recipients) != 19-i || c.State != "limited" || names[c.Name] {
+			t.Fatalf("%d: the mail goes on to %v, %s to %v in %s", i, got, c.Name, c.Recipients, c.State)
+		}
+		names[c.Name] = true
+		m = c
+		ma = mustLoad(t, testRegistry(t), "PerRecipientRateLimit", "<duration>1h</duration><count>1</count><exceededProcessor>limited</exceededProcessor>")
+	}
+}
+
 func TestRateLimitParameters(t *testing.T) {
 	const d = "<duration>1m</duration>"
 	for _, tc := range []struct{ class, params, want string }{
