@@ -19,7 +19,7 @@ import (
 // count.
 //
 // Differs from James: a match that takes longer than 200 milliseconds is an
-// error, and so is when those for all recipients take longer than a second.
+// error, and so is when those for all recipients take longer than 2 seconds.
 type RecipientIsRegex struct{ pattern *javaregex.Pattern }
 
 func newRecipientIsRegex(condition string) (container.Matcher, error) {
@@ -32,7 +32,7 @@ func newRecipientIsRegex(condition string) (container.Matcher, error) {
 
 // matchTime bounds the matches for one mail together: whoever sends it chooses
 // how many recipients and fields there are to match.
-const matchTime = time.Second
+const matchTime = 2 * time.Second
 
 // pattern reads a condition that is one regular expression.
 func pattern(condition string) (*javaregex.Pattern, error) {
