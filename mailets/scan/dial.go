@@ -49,7 +49,7 @@ func (s *Server) dial(ctx context.Context) (net.Conn, error) {
 		return nil, fmt.Errorf("look up %s: %w", host, err)
 	}
 	d := net.Dialer{Timeout: s.Step}
-	first := int(s.next.Add(1))
+	first := int(s.next.Add(1) % uint32(len(addrs)))
 	var errs []error
 	for i := range addrs {
 		c, err := d.DialContext(ctx, "tcp", net.JoinHostPort(addrs[(first+i)%len(addrs)], port))
