@@ -10,8 +10,8 @@ import (
 
 	"github.com/mailetd/mailetd/conf"
 	"github.com/mailetd/mailetd/container"
+	"github.com/mailetd/mailetd/container/mailauth"
 	"github.com/mailetd/mailetd/container/mime"
-	"github.com/mailetd/mailetd/mailets/mailauth"
 )
 
 // DKIMSign signs the message (RFC 6376): the field DKIM-Signature becomes its

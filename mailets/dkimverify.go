@@ -7,7 +7,7 @@ import (
 
 	"github.com/mailetd/mailetd/conf"
 	"github.com/mailetd/mailetd/container"
-	"github.com/mailetd/mailetd/mailets/mailauth"
+	"github.com/mailetd/mailetd/container/mailauth"
 )
 
 // DKIMVerify checks the DKIM signatures of the message (RFC 6376) and writes

@@ -8,8 +8,8 @@ import (
 
 	"github.com/mailetd/mailetd/conf"
 	"github.com/mailetd/mailetd/container"
+	"github.com/mailetd/mailetd/container/mailauth"
 	"github.com/mailetd/mailetd/container/mime"
-	"github.com/mailetd/mailetd/mailets/mailauth"
 )
 
 // DMARC checks SPF, the DKIM signatures, and whether one of them vouches for the

@@ -7,7 +7,7 @@ import (
 
 	"github.com/mailetd/mailetd/container"
 	"github.com/mailetd/mailetd/container/dns/dnstest"
-	"github.com/mailetd/mailetd/mailets/mailauth"
+	"github.com/mailetd/mailetd/container/mailauth"
 )
 
 func dmarcRegistry(t testing.TB) *container.Registry {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/mailetd/mailetd/conf"
 	"github.com/mailetd/mailetd/container"
-	"github.com/mailetd/mailetd/mailets/mailauth"
+	"github.com/mailetd/mailetd/container/mailauth"
 )
 
 // EncapsulatedDKIMSign signs the message as DKIMSign does, always for the domain

@@ -9,8 +9,8 @@ import (
 
 	"github.com/mailetd/mailetd/conf"
 	"github.com/mailetd/mailetd/container"
+	"github.com/mailetd/mailetd/container/mailauth"
 	"github.com/mailetd/mailetd/container/mime"
-	"github.com/mailetd/mailetd/mailets/mailauth"
 )
 
 // SPF asks whether the host that the mail came from may send for the domain of

@@ -16,7 +16,7 @@ import (
 	"github.com/mailetd/mailetd/conf"
 	"github.com/mailetd/mailetd/container"
 	"github.com/mailetd/mailetd/container/dns/dnstest"
-	"github.com/mailetd/mailetd/mailets/mailauth"
+	"github.com/mailetd/mailetd/container/mailauth"
 )
 
 func TestURIHosts(t *testing.T) {

@@ -8,8 +8,8 @@ import (
 
 	"github.com/mailetd/mailetd/conf"
 	"github.com/mailetd/mailetd/container"
+	"github.com/mailetd/mailetd/container/mailauth"
 	"github.com/mailetd/mailetd/container/mime"
-	"github.com/mailetd/mailetd/mailets/mailauth"
 )
 
 // DKIMHook refuses messages without a valid DKIM signature (RFC 6376): all of

@@ -7,7 +7,7 @@ import (
 
 	"github.com/mailetd/mailetd/conf"
 	"github.com/mailetd/mailetd/container"
-	"github.com/mailetd/mailetd/mailets/mailauth"
+	"github.com/mailetd/mailetd/container/mailauth"
 )
 
 // SPFHandler refuses senders whose domain says, with SPF (RFC 7208), that the

@@ -112,7 +112,7 @@ func (h *Hook) request(ctx context.Context, m *container.Mail, rcpts []container
 		kind, body, size = "application/json", io.NopCloser(bytes.NewReader(doc)), int64(len(doc))
 	} else {
 		var err error
-		if body, err = m.Message.Open(); err != nil {
+		if body, err = m.Message.OpenShared(); err != nil {
 			return nil, fmt.Errorf("the message cannot be read: %w", err)
 		}
 		size = m.Message.Size()
