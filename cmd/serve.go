@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -191,7 +192,11 @@ func (c connections) Disconnect(drop func(webadmin.Connection) bool) {
 }
 
 func connection(i server.ConnInfo) webadmin.Connection {
-	return webadmin.Connection{Protocol: "SMTP", Endpoint: i.Server, RemoteAddress: i.RemoteAddr.String(),
+	address := i.RemoteAddr.String()
+	if i.RemotePort != 0 {
+		address = netip.AddrPortFrom(i.RemoteAddr, i.RemotePort).String()
+	}
+	return webadmin.Connection{Protocol: "SMTP", Endpoint: i.Server, RemoteAddress: address,
 		Since: i.Connected, Encrypted: i.Encrypted, Username: i.User}
 }
 

@@ -56,6 +56,14 @@ type conn struct {
 	info     ConnInfo
 }
 
+// remotePort is the client's port, when it is the client that connects.
+func (c *conn) remotePort() uint16 {
+	if a, ok := c.nc.RemoteAddr().(*net.TCPAddr); ok && !c.e.cfg.ProxyRequired {
+		return a.AddrPort().Port()
+	}
+	return 0
+}
+
 func newConn(e *endpoint, nc net.Conn, peer netip.Addr) *conn {
 	c := &conn{e: e, nc: nc, raw: nc, peer: peer, proxyNeeded: e.cfg.ProxyRequired}
 	c.in = newInput(c.read)
@@ -72,7 +80,7 @@ func (c *conn) refresh() {
 	c.s.Relaying = authorized || c.s.User != ""
 	c.s.AuthAnnounced = c.e.announces(authorized, c.s.TLSProtocol != "")
 	c.mu.Lock()
-	c.info = ConnInfo{ID: c.s.ID, Server: c.s.Server, RemoteAddr: c.s.RemoteAddr, Connected: c.s.Connected,
+	c.info = ConnInfo{ID: c.s.ID, Server: c.s.Server, RemoteAddr: c.s.RemoteAddr, RemotePort: c.remotePort(), Connected: c.s.Connected,
 		Encrypted: c.s.TLSProtocol != "", User: c.s.User}
 	c.mu.Unlock()
 }

@@ -49,6 +49,7 @@ type ConnInfo struct {
 	ID         string
 	Server     string // jmxName
 	RemoteAddr netip.Addr
+	RemotePort uint16 // 0 behind a proxy
 	Connected  time.Time
 	Encrypted  bool
 	User       string // "" when not authenticated
