@@ -24,6 +24,9 @@ import (
 //	<mailet match="HasMailAttributeWithValue=mailetd.dmarc.policy, reject" class="ToProcessor">
 //	  <processor>spam</processor>
 //	</mailet>
+//	<mailet match="HasMailAttributeWithValue=mailetd.dmarc.result, permerror" class="ToProcessor">
+//	  <processor>spam</processor>
+//	</mailet>
 //
 // The attribute mailetd.dmarc.result is pass, fail, none (the domain has no
 // policy), temperror or permerror (From is missing, or names several domains, or the policy
