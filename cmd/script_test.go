@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 //	hop-last NAME         print the commands and the data of its last message
 //	serve [ARG…]          start mailetd with conf and data; sets $SMTP and $WEB
 //	env-port NAME FILE    replace port=0 in FILE by the port of the address $NAME
+//	hangup TEXT           send it SIGHUP and wait for TEXT in its log
 //	shutdown              end it with SIGTERM and wait for it
 //	send FROM PARAMS RCPT PARAMS [RCPT PARAMS…]   hand in a short message
 //	dialog FILE           an SMTP conversation: lines "C: …" and "S: prefix"
@@ -59,7 +60,7 @@ func runScript(t *testing.T, file string) {
 	t.Cleanup(w.kill)
 	commands := map[string]func(*testscript.TestScript, []string){
 		"dns": w.startDNS, "hop": w.startHop, "hop-on": w.hopOn, "hop-wait": w.hopWait, "hop-attempts": w.hopAttempts, "hop-rcpts": w.hopRcpts, "send": w.send, "hop-last": w.hopLast,
-		"serve": w.serve, "shutdown": w.stop, "env-port": w.envPort, "dialog": w.dialog, "http": w.http, "http-until": w.httpUntil, "http-key": w.httpKey,
+		"serve": w.serve, "shutdown": w.stop, "hangup": w.hangup, "env-port": w.envPort, "dialog": w.dialog, "http": w.http, "http-until": w.httpUntil, "http-key": w.httpKey,
 		"maildir": w.maildir, "again": w.again, "wait-file": w.waitFile, "reports": w.reports,
 	}
 	params := testscript.Params{Files: []string{file}, UpdateScripts: *update, Cmds: map[string]func(*testscript.TestScript, bool, []string){},

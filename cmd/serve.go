@@ -7,8 +7,11 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
+	"os/signal"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/mailetd/mailetd/conf"
@@ -87,11 +90,34 @@ func (p *program) run(ctx context.Context, s *site, store *sqlite.Store, started
 	for _, a := range live.smtp.Addrs() {
 		s.log.Info("listening", "part", "smtp", "address", a.String())
 	}
-	parts = append(parts, part{"health", s.watchHealth(s.healthChecks(store, spooler, live.pipeline.Runners))}, part{"smtp", live.smtp.Run})
+	parts = append(parts, part{"health", s.watchHealth(s.healthChecks(store, spooler, live.pipeline.Runners))}, part{"reload", s.reloadOnHangup(live.smtp)}, part{"smtp", live.smtp.Run})
 	s.log.Info("ready", "after", time.Since(started).Round(time.Millisecond).String())
 	err = runParts(ctx, parts)
 	s.log.Info("stopped")
 	return err
+}
+
+// reloadOnHangup returns a part that reads the certificates of the SMTP servers
+// again at each SIGHUP. Open connections keep theirs; a certificate that cannot
+// be read leaves the old one in use.
+func (s *site) reloadOnHangup(smtp *server.Server) func(context.Context) error {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP) // from now on, before the server says that it is ready
+	return func(ctx context.Context) error {
+		defer signal.Stop(hangup)
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-hangup:
+			}
+			if err := smtp.ReloadCertificates(); err != nil {
+				s.log.Error("certificates not reloaded", "err", err)
+				continue
+			}
+			s.log.Info("certificates reloaded")
+		}
+	}
 }
 
 // runMailets runs the mailets that have work of their own, all at once: they may

@@ -146,6 +146,17 @@ func (w *world) serve(ts *testscript.TestScript, args []string) {
 	ts.Setenv("WEB", addrs["webadmin"])
 }
 
+// hangup sends SIGHUP and waits for what the log says then.
+func (w *world) hangup(ts *testscript.TestScript, args []string) {
+	ts.Check(w.server.cmd.Process.Signal(syscall.SIGHUP))
+	ts.Check(poll(func() error {
+		if log := w.server.logText(); !strings.Contains(log, args[0]) {
+			return fmt.Errorf("no %q in the log:\n%s", args[0], log)
+		}
+		return nil
+	}))
+}
+
 func (w *world) stop(ts *testscript.TestScript, _ []string) {
 	ts.Check(w.server.cmd.Process.Signal(syscall.SIGTERM))
 	select {
