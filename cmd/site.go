@@ -115,12 +115,11 @@ func (s *site) readLocal() {
 		}
 	}
 	if t.ReadOnly {
-		s.directory.StaticMappings = map[string][]local.Mapping{}
-	}
-	for _, m := range t.Static {
-		if t.ReadOnly {
-			s.directory.StaticMappings[m.Source] = append(s.directory.StaticMappings[m.Source], local.ParseMapping(m.Target))
+		static := map[string][]local.Mapping{}
+		for _, m := range t.Static {
+			static[m.Source] = append(static[m.Source], local.ParseMapping(m.Target))
 		}
+		s.directory.StaticMappings = static
 	}
 	s.lookupIPs = d.AutodetectIP
 }
