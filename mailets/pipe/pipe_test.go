@@ -285,3 +285,18 @@ func TestCheckEnv(t *testing.T) {
 		}
 	}
 }
+
+// A program that ended in time has delivered, also when what it left behind holds
+// its output until the time is up: another run would be a second delivery.
+func TestEndedBeforeTheTimeWasUp(t *testing.T) {
+	for script, want := range map[string]string{
+		"sleep 3 & exit 0":  container.Delivered,
+		"sleep 3 & exit 67": container.Failed,
+	} {
+		p := sh(t, script)
+		p.Timeout = grace * 3 / 4
+		if o := p.Run(t.Context(), envelope("", "b@c.test"), message("x")); o.Result != want {
+			t.Errorf("%s: %s (%s), want %s", script, o.Result, o.Text, want)
+		}
+	}
+}

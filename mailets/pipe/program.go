@@ -78,13 +78,17 @@ func (p *Program) Run(ctx context.Context, e Envelope, msg *container.Message) c
 	switch {
 	case in.err != nil:
 		return p.outcome(container.Deferred, "4.3.0", "the message cannot be read: "+in.err.Error())
+	case cmd.ProcessState != nil && cmd.ProcessState.Exited():
+		// Its word counts, also when the time was up while processes that it left
+		// held its output.
+		return p.judge(cmd.ProcessState, out)
 	case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return p.outcome(container.Deferred, "4.3.0", fmt.Sprintf("killed after %s%s", p.Timeout, out.after(": ")))
 	case err != nil && ctx.Err() != nil:
 		return p.outcome(container.Deferred, "4.3.2", "interrupted")
 	case err != nil && cmd.ProcessState == nil:
 		return p.outcome(container.Deferred, "4.3.5", "cannot be started: "+startError(err))
-	default: // exec.ErrWaitDelay: it ended well but for processes that it left
+	default: // a signal
 		return p.judge(cmd.ProcessState, out)
 	}
 }
