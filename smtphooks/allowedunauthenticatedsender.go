@@ -23,7 +23,8 @@ import (
 //	</handler>
 //
 // The reply is "550 5.7.1 Sender <{address}> is not allowed for unauthenticated
-// connection from {ip}".
+// connection from {ip}", or "451 4.4.3 Temporarily rejected: Problem on looking up
+// who may use sender {address}" when a host name cannot be looked up now.
 //
 // Parameters:
 //
@@ -32,7 +33,8 @@ import (
 //     fromIps, a comma list of addresses, networks and host names, says where
 //     from; without it any authorized address will do.
 //
-// Differs from James: nothing.
+// Differs from James: a host name that cannot be looked up now is no reason to
+// refuse for good.
 type AllowedUnauthenticatedSender struct {
 	s       Services
 	null    bool
@@ -74,10 +76,23 @@ func (h *AllowedUnauthenticatedSender) Mail(ctx context.Context, s *Session, sen
 	if !s.Relaying || s.User != "" || sender.IsNull() && h.null {
 		return Decision{}
 	}
+	var failed error
 	for _, a := range h.allowed {
-		if a.address.Equal(sender) && (a.from == nil || a.from.contains(ctx, h.s.DNS, s.RemoteAddr)) {
+		if !a.address.Equal(sender) {
+			continue
+		}
+		if a.from == nil {
 			return Decision{}
 		}
+		ok, err := a.from.contains(ctx, h.s.DNS, s.RemoteAddr)
+		if ok {
+			return Decision{}
+		}
+		failed = errors.Join(failed, err)
+	}
+	if failed != nil {
+		h.s.Log.WarnContext(ctx, "sender not checked", "from", sender.Pretty(), "client", s.RemoteAddr.String(), "err", failed)
+		return Defer(451, "4.4.3", "Temporarily rejected: Problem on looking up who may use sender "+sender.String())
 	}
 	return Refuse(550, "5.7.1", fmt.Sprintf("Sender %s is not allowed for unauthenticated connection from %s", sender.Pretty(), s.RemoteAddr))
 }

@@ -2,6 +2,7 @@ package smtphooks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -161,23 +162,28 @@ func parseNetworkList(items []string) (networkList, error) {
 	return l, nil
 }
 
-// contains reports whether ip is in the list. Host names that cannot be looked up
-// are passed over.
-func (l networkList) contains(ctx context.Context, r dns.Resolver, ip netip.Addr) bool {
+// contains reports whether ip is in the list. The error is of host names that
+// cannot be looked up now, when no other entry has the address.
+func (l networkList) contains(ctx context.Context, r dns.Resolver, ip netip.Addr) (bool, error) {
 	if l.networks.Contains(ip) {
-		return true
+		return true, nil
 	}
 	if len(l.hosts) == 0 {
-		return false
+		return false, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupLimit)
 	defer cancel()
+	var failed error
 	for _, h := range l.hosts {
-		if n, err := h.Resolve(ctx, r); err == nil && n.Contains(ip) {
-			return true
+		n, err := h.Resolve(ctx, r)
+		if n.Contains(ip) {
+			return true, nil
+		}
+		if err != nil && !errors.Is(err, dns.ErrNotFound) {
+			failed = err
 		}
 	}
-	return false
+	return false, failed
 }
 
 // lookupLimit bounds all DNS lookups that one command of a client causes in one

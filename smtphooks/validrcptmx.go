@@ -75,7 +75,7 @@ func (h *ValidRcptMX) Rcpt(ctx context.Context, s *Session, rcpt Recipient) Deci
 			continue // the delivery will find out
 		}
 		for _, ip := range ips {
-			if h.banned.contains(ctx, h.s.DNS, ip.Unmap()) {
+			if banned, _ := h.banned.contains(ctx, h.s.DNS, ip.Unmap()); banned { // else the delivery will find out
 				return Refuse(530, "5.7.1", fmt.Sprintf("Invalid MX /%s for domain %s. Reject email", s.RemoteAddr, domain))
 			}
 		}
