@@ -52,7 +52,7 @@ type conn struct {
 	inData   bool
 	stopping bool
 	replying bool // to the end of a message: the reply must reach the client
-	expired  bool // the time of the connection was over meanwhile
+	expired  bool // the time of the connection is over
 	info     ConnInfo
 }
 
@@ -155,15 +155,15 @@ func (c *conn) kill() { _ = c.raw.Close() }
 func (c *conn) expire() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.replying {
-		c.expired = true
-		return
+	c.expired = true
+	if !c.replying {
+		c.kill()
 	}
-	c.kill()
 }
 
-// setReplying tells expire whether a message waits for its reply. The end of it
-// reports whether the connection has expired meanwhile.
+// setReplying tells expire whether a message waits for its reply. It reports
+// whether the connection has expired: before the message had been read, so that
+// nobody would get the reply, or meanwhile.
 func (c *conn) setReplying(on bool) (expired bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -11,6 +11,9 @@ import (
 	"github.com/mailetd/mailetd/smtphooks"
 )
 
+// errExpired ends a connection whose time was over before its message was read.
+var errExpired = errors.New("the connection has lasted long enough")
+
 func (c *conn) data(ctx context.Context, arg string) {
 	switch {
 	case arg != "":
@@ -36,7 +39,10 @@ func (c *conn) data(ctx context.Context, arg string) {
 	}
 	// From here on the input is at a command again, but the client waits for the
 	// reply: shutdown does too.
-	c.setReplying(true)
+	if c.setReplying(true) {
+		c.brokenData(ctx, errExpired) // the client sends the message again
+		return
+	}
 	c.endOfData(ctx, d)
 	c.setInData(false)
 	if c.e.lifespan > 0 && c.flush() != nil || c.setReplying(false) {

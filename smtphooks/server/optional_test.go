@@ -179,6 +179,41 @@ func TestLifespanLetsReplyPass(t *testing.T) {
 	other.eof()
 }
 
+// gateRcpt is a hook that waits at RCPT.
+type gateRcpt struct{ entered, leave chan struct{} }
+
+func (g gateRcpt) Rcpt(context.Context, *smtphooks.Session, smtphooks.Recipient) smtphooks.Decision {
+	g.entered <- struct{}{}
+	<-g.leave
+	return smtphooks.Decision{}
+}
+
+// TestLifespanOverBeforeMessage: a client that was cut off sends its message again,
+// so that what had arrived of it, here all, must not be stored.
+func TestLifespanOverBeforeMessage(t *testing.T) {
+	gate := gateRcpt{make(chan struct{}, 1), make(chan struct{})}
+	reg := smtphooks.NewRegistry()
+	reg.Handler("test.Gate", func(*conf.Params, smtphooks.Services) any { return gate })
+	h := startWith(t, `<handlerchain><handler class="test.Gate"/></handlerchain>`, reg, Options{})
+	c := h.dial()
+	c.send("HELO x\r\nMAIL FROM:<a@far.test>\r\nRCPT TO:<bob@here.test>\r\nDATA\r\n\r\nx\r\n.\r\n")
+	<-gate.entered
+	for _, conn := range h.open() {
+		conn.expire()
+	}
+	close(gate.leave)
+	for {
+		if _, err := c.br.ReadString('\n'); err != nil {
+			break
+		}
+	}
+	h.stop()
+	h.wait()
+	if n := len(h.queue.all()); n != 0 {
+		t.Errorf("%d mails stored", n)
+	}
+}
+
 func TestTooManyAuthFailures(t *testing.T) {
 	h := start(t, "")
 	c := h.dial()
