@@ -37,7 +37,8 @@ import (
 //     local domains although nobody has these names, as RFC 5321 §4.5.1 and RFC
 //     2142 demand. The processors have to do something with such mail.
 //   - subAddressing (default false): whether user+folder@domain is valid when
-//     user@domain is, for the mailet SubAddressing.
+//     user@domain is an account, for the mailet SubAddressing. A name that is only
+//     in the rewrite table has no folders, and the mail would bounce.
 //
 // Differs from James: acceptPostmaster and subAddressing are new.
 type ValidRcptHandler struct {
@@ -69,7 +70,7 @@ func newValidRcpt(p *conf.Params, s Services) any {
 func (h *ValidRcptHandler) Rcpt(ctx context.Context, _ *Session, rcpt Recipient) Decision {
 	valid, err := h.valid(ctx, rcpt.Address)
 	if plain, ok := withoutFolder(rcpt.Address); err == nil && !valid && h.plus && ok {
-		valid, err = h.valid(ctx, plain)
+		valid, err = h.s.Local.UserExists(ctx, plain) // the domain is local, or all would be valid
 	}
 	switch {
 	case err != nil:

@@ -89,8 +89,8 @@ func TestValidRcptSubAddressing(t *testing.T) {
 	load := func(xml string) RcptHook {
 		return newValidRcpt(conf.ParseParams(xml, &conf.Report{}), Services{Local: tableLocal{}, Log: slog.New(slog.DiscardHandler)}).(RcptHook)
 	}
-	plain, sub := load("<handler/>"), load("<handler><subAddressing>true</subAddressing></handler>")
-	for local, want := range map[string]int{"bob+lists": 0, "bob+": 0, "bob+a+b": 0, "nobody+lists": 550, "+lists": 550, `"bob+lists"`: 550, "good+x": 0, "broken+x": 451, "bob": 0} {
+	plain, sub := load("<handler/>"), load("<handler><subAddressing>true</subAddressing><acceptPostmaster>true</acceptPostmaster></handler>")
+	for local, want := range map[string]int{"bob+lists": 0, "bob+": 0, "bob+a+b": 0, "nobody+lists": 550, "+lists": 550, `"bob+lists"`: 550, "good+x": 550, "postmaster+x": 550, "broken+x": 451, "bob": 0} {
 		rcpt := Recipient{Address: container.Address{Local: local, Domain: "here.test"}}
 		if d := sub.Rcpt(context.Background(), nil, rcpt); d.Code != want {
 			t.Errorf("%s: got %d, want %d", local, d.Code, want)
