@@ -115,6 +115,9 @@ func newPipe(s Services) container.MailetFactory {
 			prog.Env = append(prog.Env, v)
 		}
 		id := "Pipe " + strings.Join(append([]string{prog.Path}, args...), " ")
+		if len(prog.Env) > 0 || p.Has("directory") {
+			id += " " + fingerprint(append([]string{prog.Dir}, prog.Env...)...)
+		}
 		return &Pipe{newPolicy(s, p, delivery.Config{Name: "Pipe", ID: id, Batch: 1, Limit: prog.Timeout}, 5), prog}
 	}
 }

@@ -102,3 +102,17 @@ func TestPipe(t *testing.T) {
 		t.Errorf("refers to %v", got)
 	}
 }
+
+// Two programs that differ in their environment alone count their attempts apart.
+func TestPipesCountApart(t *testing.T) {
+	const program = "<program>/bin/sh</program><argument>-c</argument><argument>exit $S</argument>"
+	a := mustLoad(t, testRegistry(t), "Pipe", program+"<environment>S=0</environment><consume>false</consume>")
+	b := mustLoad(t, testRegistry(t), "Pipe", program+"<environment>S=75</environment><maxRetries>1</maxRetries>")
+	m := testMail("bob@example.com")
+	for _, want := range []string{"root", "error"} {
+		serve(t, a, m)
+		if m = serve(t, b, m).Entries()[0].Mail; m.State != want {
+			t.Errorf("state %s, want %s", m.State, want)
+		}
+	}
+}

@@ -43,6 +43,29 @@ func TestWebhook(t *testing.T) {
 	}
 }
 
+// Two hooks at one place, told apart by what the log does not show, count their
+// attempts apart: the success of the first must not begin the retries of the second
+// anew for ever.
+func TestWebhooksCountApart(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.RawQuery == "key=2" || r.Header.Get("Content-Type") == "application/json" {
+			w.WriteHeader(503)
+		}
+	}))
+	t.Cleanup(s.Close)
+	for _, second := range []string{"<url>" + s.URL + "/in?key=2</url>", "<url>" + s.URL + "/in?key=1</url><format>json</format>"} {
+		a := mustLoad(t, testRegistry(t), "Webhook", "<url>"+s.URL+"/in?key=1</url><consume>false</consume>")
+		b := mustLoad(t, testRegistry(t), "Webhook", second+"<maxRetries>1</maxRetries>")
+		m := testMail("bob@example.com")
+		for _, want := range []string{"root", "error"} {
+			serve(t, a, m)
+			if m = serve(t, b, m).Entries()[0].Mail; m.State != want {
+				t.Errorf("%s: state %s, want %s", second, m.State, want)
+			}
+		}
+	}
+}
+
 func TestWebhookParameters(t *testing.T) {
 	for params, want := range map[string]string{
 		"":                             "error: <url> is required",
