@@ -28,7 +28,8 @@ import (
 // Rejected: unauthenticated e-mail from /{ip} is restricted.  Contact the
 // postmaster for details." Clients that may relay are left alone. A list
 // that does not answer counts as one that does not have the address; all lists
-// together have 10 seconds.
+// together have 10 seconds. But a client in a black list is put off with "451 4.4.3"
+// while a white one does not answer.
 //
 // Parameters:
 //
@@ -41,7 +42,8 @@ import (
 //
 // Differs from James: IPv6 addresses are looked up too; an answer outside
 // 127.0.0.0/8 is no listing, nor is one in 127.255.255.0/24, with which lists
-// refuse to answer; zones may be written as a comma list.
+// refuse to answer; a white list that does not answer is a reason to put off, not
+// to refuse; zones may be written as a comma list.
 type DNSRBLHandler struct {
 	s            Services
 	white, black []string
@@ -100,15 +102,21 @@ func (h *DNSRBLHandler) judge(ctx context.Context, s *Session) Decision {
 func (h *DNSRBLHandler) ask(ctx context.Context, ip netip.Addr) Decision {
 	ctx, cancel := context.WithTimeout(ctx, lookupLimit)
 	defer cancel()
+	unsure := false
 	for _, zone := range h.white {
-		if h.listed(ctx, reversed(ip)+zone) {
+		ok, err := h.listed(ctx, reversed(ip)+zone)
+		if ok {
 			return Decision{}
 		}
+		unsure = unsure || err != nil
 	}
 	for _, zone := range h.black {
 		name := reversed(ip) + zone
-		if !h.listed(ctx, name) {
+		if ok, _ := h.listed(ctx, name); !ok {
 			continue
+		}
+		if unsure {
+			return Defer(451, "4.4.3", "Temporarily rejected: Problem on looking up "+ip.String())
 		}
 		h.s.Log.InfoContext(ctx, "client is in a blacklist", "client", ip.String(), "list", zone)
 		if text := listDetail(ctx, h.s.DNS, name, h.detail); text != "" {
@@ -119,12 +127,12 @@ func (h *DNSRBLHandler) ask(ctx context.Context, ip netip.Addr) Decision {
 	return Decision{}
 }
 
-func (h *DNSRBLHandler) listed(ctx context.Context, name string) bool {
+func (h *DNSRBLHandler) listed(ctx context.Context, name string) (bool, error) {
 	ok, err := listed(ctx, h.s.DNS, name)
 	if err != nil {
 		h.s.Log.WarnContext(ctx, "list gives no answer; taken as not listed", "name", name, "err", err)
 	}
-	return ok
+	return ok, err
 }
 
 // listed reports whether a list has the name: an address in 127.0.0.0/8. Lists
