@@ -165,9 +165,9 @@ func TestIdle(t *testing.T) {
 // TestSlowSender: the limit is about silence, not about the whole message.
 func TestSlowSender(t *testing.T) {
 	t.Parallel()
-	h := start(t, "<connectiontimeout>1</connectiontimeout>")
+	h := start(t, "<connectiontimeout>4</connectiontimeout>")
 	c := h.begin()
-	tick := time.NewTicker(400 * time.Millisecond)
+	tick := time.NewTicker(1200 * time.Millisecond)
 	defer tick.Stop()
 	for _, part := range []string{"To: x\r", "\n\r", "\nbody\r\n.", "\r\n"} {
 		<-tick.C
