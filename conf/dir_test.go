@@ -125,7 +125,7 @@ func TestDirPaths(t *testing.T) {
 	dir := folder(t, map[string]string{"keystore": "secret"})
 	root := filepath.Dir(dir)
 	d := Open(dir, Options{Env: noEnv}, &Report{})
-	data := Open(dir, Options{Env: noEnv, Data: "/data", Sys: map[string]string{"working.directory": "/work"}}, &Report{})
+	data := Open(dir, Options{Env: noEnv, Data: "/data", Sys: map[string]string{"working.directory": "/srv"}}, &Report{})
 	none := Open("", Options{Env: noEnv}, &Report{})
 	for _, tc := range []struct {
 		d         *Dir
@@ -141,7 +141,7 @@ func TestDirPaths(t *testing.T) {
 		{d: d, ref: "/abs.pem", want: "/abs.pem"},
 		{d: d, ref: "conf/x", want: root + "/conf/x"},
 		{d: data, ref: "file://var/x", want: "/data/x"},
-		{d: data, ref: "file://x", want: "/work/x"},
+		{d: data, ref: "file://x", want: "/srv/x"},
 		{d: none, ref: "file://conf/x", want: "conf/x"},
 		{d: none, ref: "file://var/x", want: "var/x"},
 		{d: d, ref: "", err: "the name of the file is empty"},
