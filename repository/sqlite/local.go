@@ -75,7 +75,7 @@ func (s *Store) Domains(ctx context.Context) ([]string, error) {
 	if have {
 		return slices.Clone(list), nil
 	}
-	list, err := s.texts(ctx, "SELECT name FROM domain ORDER BY name")
+	list, err := column[string](ctx, s.read, "SELECT name FROM domain ORDER BY name")
 	if err != nil {
 		return nil, fmt.Errorf("list domains: %w", err)
 	}
@@ -95,7 +95,7 @@ func (s *Store) RemoveDomain(ctx context.Context, domain string) error {
 
 // Users returns the names of all users, sorted.
 func (s *Store) Users(ctx context.Context) ([]string, error) {
-	list, err := s.texts(ctx, "SELECT name FROM user ORDER BY name")
+	list, err := column[string](ctx, s.read, "SELECT name FROM user ORDER BY name")
 	if err != nil {
 		return nil, fmt.Errorf("list users: %w", err)
 	}
@@ -186,7 +186,7 @@ func (s *Store) RemoveMapping(ctx context.Context, source string, m local.Mappin
 
 // SourcesOf returns the sources that have m, sorted.
 func (s *Store) SourcesOf(ctx context.Context, m local.Mapping) ([]string, error) {
-	list, err := s.texts(ctx, "SELECT source FROM mapping WHERE type = ? AND target = ? ORDER BY source", string(m.Type), m.Target)
+	list, err := column[string](ctx, s.read, "SELECT source FROM mapping WHERE type = ? AND target = ? ORDER BY source", string(m.Type), m.Target)
 	if err != nil {
 		return nil, fmt.Errorf("sources of %s mapping %s: %w", m.Type, m.Target, err)
 	}

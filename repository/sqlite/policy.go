@@ -13,7 +13,7 @@ var _ local.PolicyStorage = (*Store)(nil)
 
 // DropList returns what the list of an owner denies, sorted.
 func (s *Store) DropList(ctx context.Context, o local.DropOwner) ([]string, error) {
-	list, err := s.texts(ctx, "SELECT denied FROM drop_list WHERE scope = ? AND owner = ? ORDER BY denied", string(o.Scope), o.Name)
+	list, err := column[string](ctx, s.read, "SELECT denied FROM drop_list WHERE scope = ? AND owner = ? ORDER BY denied", string(o.Scope), o.Name)
 	if err != nil {
 		return nil, fmt.Errorf("drop list %s %s: %w", o.Scope, o.Name, err)
 	}

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"math"
 	"slices"
@@ -17,34 +18,34 @@ const (
 
 // Queues returns the names of all queues, sorted.
 func (s *Store) Queues(ctx context.Context) ([]string, error) {
-	names, err := s.texts(ctx, "SELECT name FROM queue ORDER BY name")
+	names, err := column[string](ctx, s.read, "SELECT name FROM queue ORDER BY name")
 	if err != nil {
 		return nil, fmt.Errorf("list queues: %w", err)
 	}
 	return names, nil
 }
 
-// texts runs a query with one text column.
-func (s *Store) texts(ctx context.Context, query string, args ...any) ([]string, error) {
-	rows, err := s.read.QueryContext(ctx, query, args...)
+// column runs a query with one column.
+func column[T any](ctx context.Context, db *sql.DB, query string, args ...any) ([]T, error) {
+	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var out []string
+	var out []T
 	for rows.Next() {
-		var t string
-		if err := rows.Scan(&t); err != nil {
+		var v T
+		if err := rows.Scan(&v); err != nil {
 			return nil, err
 		}
-		out = append(out, t)
+		out = append(out, v)
 	}
 	return out, rows.Err()
 }
 
 // checkQueue returns ErrNotFound for a queue that was never created.
 func (s *Store) checkQueue(ctx context.Context, queue string) error {
-	names, err := s.texts(ctx, "SELECT name FROM queue WHERE name = ?", queue)
+	names, err := column[string](ctx, s.read, "SELECT name FROM queue WHERE name = ?", queue)
 	if err == nil && len(names) == 0 {
 		err = repository.ErrNotFound
 	}
@@ -414,7 +415,7 @@ func (s *Store) Revive(ctx context.Context, queue string) (int64, error) {
 	if err := s.checkQueue(ctx, queue); err != nil {
 		return 0, err
 	}
-	ids, err := s.numbers(ctx, "SELECT id FROM queue_item INDEXED BY queue_item_dead WHERE state = 2 AND queue = ? ORDER BY id", queue)
+	ids, err := column[int64](ctx, s.read, "SELECT id FROM queue_item INDEXED BY queue_item_dead WHERE state = 2 AND queue = ? ORDER BY id", queue)
 	if err != nil {
 		return 0, fmt.Errorf("revive dead items of %s: %w", queue, err)
 	}

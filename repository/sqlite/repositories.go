@@ -225,24 +225,6 @@ func (s *Store) Mail(ctx context.Context, ref repository.Ref) (*container.Mail, 
 	return m, nil
 }
 
-// numbers runs a query with one column of numbers.
-func (s *Store) numbers(ctx context.Context, query string, args ...any) ([]int64, error) {
-	rows, err := s.read.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []int64
-	for rows.Next() {
-		var n int64
-		if err := rows.Scan(&n); err != nil {
-			return nil, err
-		}
-		out = append(out, n)
-	}
-	return out, rows.Err()
-}
-
 const mailIDs = "SELECT id FROM repository_mail INDEXED BY repository_mail_order WHERE repository = ? AND id > ? AND id <= ? ORDER BY id LIMIT ?"
 
 // ClearRepository removes the mails that are there when it is called, in
@@ -275,7 +257,7 @@ func (s *Store) eachPortion(ctx context.Context, u repository.URL, fn func(w *wr
 		return err
 	}
 	for cursor := int64(0); ; {
-		ids, err := s.numbers(ctx, mailIDs, repo, cursor, until, portion)
+		ids, err := column[int64](ctx, s.read, mailIDs, repo, cursor, until, portion)
 		if err != nil || len(ids) == 0 {
 			return err
 		}

@@ -99,7 +99,7 @@ func leaseAll(t testing.TB, s *Store, queue string) []*repository.Item {
 // count returns the number that a query finds.
 func count(t testing.TB, s *Store, query string) int64 {
 	t.Helper()
-	list, err := s.numbers(context.Background(), query)
+	list, err := column[int64](context.Background(), s.read, query)
 	must(t, err)
 	return list[0]
 }

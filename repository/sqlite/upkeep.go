@@ -139,7 +139,7 @@ func (s *Store) housekeep(ctx context.Context) (int, error) {
 		if !e.Type().IsRegular() || s.fresh.has(name) {
 			continue
 		}
-		used, err := s.numbers(ctx, "SELECT 1 FROM message INDEXED BY message_path WHERE path = ? LIMIT 1", name)
+		used, err := column[int64](ctx, s.read, "SELECT 1 FROM message INDEXED BY message_path WHERE path = ? LIMIT 1", name)
 		if err != nil {
 			return removed, fmt.Errorf("look for unused body files: %w", err)
 		}
@@ -175,7 +175,7 @@ func (s *Store) Check(ctx context.Context) ([]string, error) {
 	}
 	var out []string
 	for _, q := range checks {
-		list, err := s.texts(ctx, q)
+		list, err := column[string](ctx, s.read, q)
 		if err != nil {
 			return out, fmt.Errorf("check store: %w", err)
 		}
@@ -186,7 +186,7 @@ func (s *Store) Check(ctx context.Context) ([]string, error) {
 }
 
 func (s *Store) checkFiles(ctx context.Context) (out []string, err error) {
-	rows, err := s.texts(ctx, "SELECT path || ' ' || size FROM message WHERE path IS NOT NULL")
+	rows, err := column[string](ctx, s.read, "SELECT path || ' ' || size FROM message WHERE path IS NOT NULL")
 	if err != nil {
 		return nil, fmt.Errorf("check store: %w", err)
 	}
