@@ -180,6 +180,7 @@ func (s *Store) Consume(queue string, c repository.Consumer) {
 	}
 	<-register.result
 	// The items that this group hands over reach their consumer behind the
-	// answers; those of the next group do not reach the one before any more.
+	// answers; those of the next group do not reach the one before any more. Only
+	// the order counts: it is kept by a commit that fails, too.
 	_ = s.do(context.Background(), func(*writer) error { return nil })
 }
