@@ -55,6 +55,8 @@ CREATE INDEX mapping_target ON mapping (type, target);`,
 CREATE TABLE dlp_rule (domain TEXT NOT NULL, position INTEGER NOT NULL, id TEXT NOT NULL, expression TEXT NOT NULL,
 	explanation TEXT NOT NULL, sender INTEGER NOT NULL, recipients INTEGER NOT NULL, content INTEGER NOT NULL,
 	PRIMARY KEY (domain, position)) WITHOUT ROWID;`,
+
+	sieveTables + vacationTables + rateTables + bayesTables + greylistTables + taskTables,
 }
 
 // migrate brings the database to the newest version, step by step, each in a

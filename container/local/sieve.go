@@ -1,0 +1,37 @@
+package local
+
+import (
+	"context"
+	"time"
+)
+
+// SieveScript is what is known of a user's script, without its text.
+type SieveScript struct {
+	Name      string
+	Size      int64 // bytes
+	Active    bool  // at most one of a user is
+	Updated   time.Time
+	Activated time.Time // zero for one that never was
+}
+
+// SieveStorage keeps Sieve scripts. Package repository/sqlite implements it.
+// User names come in lower case. A script that is not there is ErrNotFound.
+type SieveStorage interface {
+	// SieveScripts lists the scripts of a user, sorted by name.
+	SieveScripts(ctx context.Context, user string) ([]SieveScript, error)
+	// SieveScript returns a script and its text.
+	SieveScript(ctx context.Context, user, name string) (SieveScript, []byte, error)
+	// ActiveSieveScript returns the active script of a user and its text.
+	ActiveSieveScript(ctx context.Context, user string) (SieveScript, []byte, error)
+	// PutSieveScript adds or replaces a script. Which one is active stays as it is.
+	PutSieveScript(ctx context.Context, user, name string, text []byte) error
+	// ActivateSieveScript makes one script the active one; "" makes none.
+	ActivateSieveScript(ctx context.Context, user, name string) error
+	RenameSieveScript(ctx context.Context, user, from, to string) error
+	DeleteSieveScript(ctx context.Context, user, name string) error
+	// SieveQuota returns how many bytes the scripts of a user may have together,
+	// -1 for any number; the user "" is everybody who has none of its own.
+	SieveQuota(ctx context.Context, user string) (int64, error)
+	// SetSieveQuota sets it; -1 removes it.
+	SetSieveQuota(ctx context.Context, user string, bytes int64) error
+}
