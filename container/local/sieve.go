@@ -2,7 +2,20 @@ package local
 
 import (
 	"context"
+	"errors"
 	"time"
+)
+
+// Errors of SieveStorage, compared with errors.Is.
+var (
+	// ErrNotFound: there is no such script.
+	ErrNotFound = errors.New("not found")
+	// ErrScriptActive: the active script is not deleted.
+	ErrScriptActive = errors.New("the script is active")
+	// ErrScriptExists: there is a script of the new name.
+	ErrScriptExists = errors.New("there is a script of that name")
+	// ErrQuota: the scripts of the user would have more bytes than they may.
+	ErrQuota = errors.New("the scripts would be larger than the quota")
 )
 
 // SieveScript is what is known of a user's script, without its text.
