@@ -34,16 +34,20 @@ type SieveStorage interface {
 	SieveScripts(ctx context.Context, user string) ([]SieveScript, error)
 	// SieveScript returns a script and its text.
 	SieveScript(ctx context.Context, user, name string) (SieveScript, []byte, error)
-	// ActiveSieveScript returns the active script of a user and its text.
+	// ActiveSieveScript returns the active script of a user and its text, which the
+	// caller must not change. It is asked for each mail, and must not cost much.
 	ActiveSieveScript(ctx context.Context, user string) (SieveScript, []byte, error)
 	// PutSieveScript adds or replaces a script. Which one is active stays as it is.
+	// Errors: ErrQuota.
 	PutSieveScript(ctx context.Context, user, name string, text []byte) error
 	// ActivateSieveScript makes one script the active one; "" makes none.
 	ActivateSieveScript(ctx context.Context, user, name string) error
+	// RenameSieveScript keeps what is active. Errors: ErrNotFound, ErrScriptExists.
 	RenameSieveScript(ctx context.Context, user, from, to string) error
+	// DeleteSieveScript removes a script. Errors: ErrNotFound, ErrScriptActive.
 	DeleteSieveScript(ctx context.Context, user, name string) error
-	// SieveQuota returns how many bytes the scripts of a user may have together,
-	// -1 for any number; the user "" is everybody who has none of its own.
+	// SieveQuota returns how many bytes the scripts of a user may have together, -1
+	// when that was not set; the user "" is everybody for whom it was not.
 	SieveQuota(ctx context.Context, user string) (int64, error)
 	// SetSieveQuota sets it; -1 removes it.
 	SetSieveQuota(ctx context.Context, user string, bytes int64) error

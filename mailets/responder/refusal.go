@@ -136,7 +136,7 @@ func isRobot(local string) bool {
 			return true
 		}
 	}
-	for _, suffix := range [...]string{"-request", "-owner", "-bounces", "-bounce", "-relay"} {
+	for _, suffix := range [...]string{"-request", "-owner", "-bounces", "-bounce"} {
 		if strings.HasSuffix(base, suffix) {
 			return true
 		}

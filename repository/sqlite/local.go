@@ -124,9 +124,16 @@ func (s *Store) PutUser(ctx context.Context, u local.User) error {
 	return s.change(ctx, "store user "+u.Name, "INSERT OR REPLACE INTO user (name, algorithm, hash) VALUES (?, ?, ?)", u.Name, u.Algorithm, u.Hash)
 }
 
-// RemoveUser removes an account; one that is not there is no error.
+// RemoveUser removes an account with its Sieve scripts and its vacation; one that
+// is not there is no error.
 func (s *Store) RemoveUser(ctx context.Context, name string) error {
-	return s.change(ctx, "remove user "+name, "DELETE FROM user WHERE name = ?", name)
+	return s.changeSieve(ctx, "remove user "+name, func(w *writer) error {
+		w.after = append(w.after, s.locals.drop)
+		if err := w.alter("DELETE FROM user WHERE name = ?", name); err != nil {
+			return err
+		}
+		return w.forgetUser(name)
+	})
 }
 
 // Mappings returns the mappings of a source, in the order in which they were

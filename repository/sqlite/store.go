@@ -55,6 +55,7 @@ type Store struct {
 	readBody *sql.Stmt
 	deniedBy *sql.Stmt
 	locals   localCache
+	said     saidCache
 
 	w       *writer
 	ops     chan *operation
@@ -187,6 +188,9 @@ func (s *Store) start(c *conn, opts Options) (err error) {
 	}
 	if err := s.w.recover(); err != nil {
 		return fmt.Errorf("take back what was leased: %w", err)
+	}
+	if err := s.w.expireResponses(); err != nil {
+		return fmt.Errorf("forget answers that are long over: %w", err)
 	}
 	if err := s.openReaders(); err != nil {
 		return err
