@@ -97,7 +97,7 @@ type Config struct {
 
 	VirtualHosting bool
 	Algorithm      string // as configured; new passwords are stored as hash.go says
-	HashIterations int    // PBKDF2 rounds of new passwords, 0: 210000
+	HashIterations int    // PBKDF2 rounds of new passwords, 0: ScramIterations
 	Administrators []string
 	// VerifyFailureDelay passes before a wrong password is answered.
 	VerifyFailureDelay time.Duration
@@ -122,10 +122,13 @@ type Directory struct {
 	users     cache[bool]
 	mappings  cache[[]rule]
 	verified  cache[[32]byte]
+	allSCRAM  cache[bool]
 	regexes   regexCache
 	detection detection
 	hashing   chan struct{} // bounds concurrent password hashing
 	macKey    [32]byte
+	secretMu  sync.Mutex
+	secret    []byte   // of SCRAM, nil until read
 	removed   sync.Map // static domains removed since the start
 }
 
@@ -136,7 +139,7 @@ func New(cfg Config, store Storage) *Directory {
 		cfg.MappingLimit = 10
 	}
 	if cfg.HashIterations <= 0 {
-		cfg.HashIterations = ownIterations
+		cfg.HashIterations = ScramIterations
 	}
 	if cfg.DetectTimeout <= 0 {
 		cfg.DetectTimeout = detectTimeout
@@ -149,6 +152,7 @@ func New(cfg Config, store Storage) *Directory {
 	d.users.init(maxCached, cacheTime)
 	d.mappings.init(maxCached, cacheTime)
 	d.verified.init(maxCached, verifiedTime)
+	d.allSCRAM.init(1, cacheTime)
 	_, _ = rand.Read(d.macKey[:]) // never fails: crypto/rand
 	return d
 }

@@ -30,4 +30,10 @@ func (e *RuleError) Error() string { return e.Text }
 // Unwrap returns the kind.
 func (e *RuleError) Unwrap() error { return e.Kind }
 
+// isRule reports whether err is a refusal, not a failure.
+func isRule(err error) bool {
+	var rule *RuleError
+	return errors.As(err, &rule)
+}
+
 func refuse(kind error, text string) error { return &RuleError{Kind: kind, Text: text} }

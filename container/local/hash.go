@@ -3,7 +3,6 @@ package local
 import (
 	"crypto/md5"
 	"crypto/pbkdf2"
-	"crypto/rand"
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
@@ -18,7 +17,9 @@ import (
 
 // Stored forms of a password.
 //
-// New passwords: Algorithm "MAILETD-PBKDF2-SHA512", Hash
+// New passwords: Algorithm "SCRAM-SHA-256", see scram.go.
+//
+// Of earlier versions: Algorithm "MAILETD-PBKDF2-SHA512", Hash
 // "iterations$salt$key", salt and key in Base64. The salt is random.
 //
 // Imported from James: Algorithm is James's own word (configuration key
@@ -30,37 +31,25 @@ import (
 //
 // Source: org.apache.james.user.lib.model.DefaultUser, JPAUser, Algorithm.
 const (
-	ownAlgorithm  = "MAILETD-PBKDF2-SHA512"
-	ownIterations = 210000 // OWASP, 2023; see Config.HashIterations
-	ownKeyLength  = 64
-	maxIterations = 10_000_000
-	maxKeyLength  = 1024
+	earlierAlgorithm = "MAILETD-PBKDF2-SHA512"
+	maxIterations    = 10_000_000
+	maxKeyLength     = 1024
 )
 
-// newHash returns the account with a fresh salt.
-func newHash(name, password string, iterations int) (User, error) {
-	salt := make([]byte, 16)
-	_, _ = rand.Read(salt) // never fails: crypto/rand
-	key, err := pbkdf2.Key(sha512.New, password, salt, iterations, ownKeyLength)
-	if err != nil {
-		return User{}, fmt.Errorf("hash password: %w", err)
-	}
-	enc := base64.StdEncoding
-	text := strconv.Itoa(iterations) + "$" + enc.EncodeToString(salt) + "$" + enc.EncodeToString(key)
-	return User{Name: name, Algorithm: ownAlgorithm, Hash: text}, nil
-}
-
 // verify checks a password. Whatever the account is, or whether there is one,
-// it does the work of at least one hash of our own form, of so many iterations.
+// it does the work of at least one new hash, of so many iterations.
 func verify(u User, found bool, password string, iterations int) bool {
-	if found && u.Algorithm == ownAlgorithm {
-		return verifyOwn(u.Hash, password)
+	if found && u.Algorithm == scramAlgorithm {
+		return verifySCRAM(u.Hash, password)
 	}
-	_, _ = pbkdf2.Key(sha512.New, password, []byte("no salt for this"), iterations, ownKeyLength)
+	_ = saltedPassword(password, []byte("no salt for this"), iterations)
+	if found && u.Algorithm == earlierAlgorithm {
+		return verifyEarlier(u.Hash, password)
+	}
 	return found && verifyJames(u, password)
 }
 
-func verifyOwn(text, password string) bool {
+func verifyEarlier(text, password string) bool {
 	parts := strings.Split(text, "$")
 	if len(parts) != 3 {
 		return false

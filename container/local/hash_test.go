@@ -5,14 +5,15 @@ import (
 	"testing"
 )
 
+// earlierHash is of "sécret", with 1000 iterations.
+const earlierHash = "1000$MDEyMzQ1Njc4OWFiY2RlZg==$4tlWkJFfPVPF7GVvjJD9ioKjLZ8J45MqVGM8soH5NAh4p7pzC3of8zKmL2cTQwRUPsbq32L+kY6fj10uoBA7WQ=="
+
 func TestVerify(t *testing.T) {
 	const sha512 = "WqQx7cKjd26nR5izIExYBHVBcjEzvEhg46DI5M4gPdpiCgaV+B4beI/2iGVSLrbAxC5dpqeJy6jT\r\nxRpnf26QHg=="
-	own, err := newHash("bob@a.test", "sécret", 1000)
-	if err != nil {
-		t.Fatal(err)
-	}
+	own := newHash("bob@a.test", "sécret", 1000)
 	for _, tc := range []struct{ name, algorithm, hash string }{
 		{"own", own.Algorithm, own.Hash},
+		{"earlier", earlierAlgorithm, earlierHash},
 		{"md5", "MD5", "+3oEi1nL3dlvQTlv5fLqZw=="},
 		{"md5 plain", "MD5/plain", "+3oEi1nL3dlvQTlv5fLqZw=="},
 		{"sha-1 salted", "SHA-1/salted", "32gsJD/8raV2VvyWmdjgLfwm42s="},
@@ -30,7 +31,7 @@ func TestVerify(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			u := User{Name: "bob@a.test", Algorithm: tc.algorithm, Hash: tc.hash}
 			check := verifyJames // without the work that equalises the time
-			if tc.name == "own" {
+			if tc.name == "own" || tc.name == "earlier" {
 				check = func(u User, password string) bool { return verify(u, true, password, 1000) }
 			}
 			if !check(u, "sécret") {
@@ -63,11 +64,16 @@ func TestVerifyBadHash(t *testing.T) {
 		{Algorithm: "PBKDF2-x-y", Hash: "AAAA"},
 		{Algorithm: "PBKDF2-999999999-512", Hash: strings.Repeat("A", 88)},
 		{Algorithm: "PBKDF2-SHA512-1000-8", Hash: "AA=="},
-		{Algorithm: ownAlgorithm, Hash: "1$$"},
-		{Algorithm: ownAlgorithm, Hash: "x$AA==$AA=="},
-		{Algorithm: ownAlgorithm, Hash: "nothing"},
+		{Algorithm: earlierAlgorithm, Hash: "1$$"},
+		{Algorithm: earlierAlgorithm, Hash: "x$AA==$AA=="},
+		{Algorithm: earlierAlgorithm, Hash: "nothing"},
+		{Algorithm: scramAlgorithm, Hash: "nothing"},
+		{Algorithm: scramAlgorithm, Hash: "0:AA==$" + strings.Repeat("A", 43) + "=:" + strings.Repeat("A", 43) + "="},
+		{Algorithm: scramAlgorithm, Hash: "1:AA==$" + strings.Repeat("A", 43) + "="},
+		{Algorithm: scramAlgorithm, Hash: "99999999:AA==$" + strings.Repeat("A", 43) + "=:" + strings.Repeat("A", 43) + "="},
+		{Algorithm: scramAlgorithm, Hash: "1:$:"},
 	} {
-		if verifyJames(u, "") || u.Algorithm == ownAlgorithm && verifyOwn(u.Hash, "") {
+		if verify(u, true, "", 1) {
 			t.Errorf("%+v: empty password is taken", u)
 		}
 	}

@@ -100,16 +100,13 @@ func (d *Directory) putUser(ctx context.Context, name, password string) error {
 	if password == "" {
 		return refuse(ErrInvalid, "password must not be empty")
 	}
-	u, err := newHash(name, password, d.cfg.HashIterations)
-	if err != nil {
-		return err
-	}
-	return d.PutUser(ctx, u)
+	return d.PutUser(ctx, newHash(name, password, d.cfg.HashIterations))
 }
 
 // PutUser stores an account with its hash as it is, for imports.
 func (d *Directory) PutUser(ctx context.Context, u User) error {
 	u.Name = lower(u.Name)
+	defer d.allSCRAM.clear()
 	defer d.users.clear()
 	if err := d.store.PutUser(ctx, u); err != nil {
 		return fmt.Errorf("store user: %w", err)
@@ -120,6 +117,7 @@ func (d *Directory) PutUser(ctx context.Context, u User) error {
 // DeleteUser removes an account; one that is not there is no error. Mappings
 // that mention it stay.
 func (d *Directory) DeleteUser(ctx context.Context, name string) error {
+	defer d.allSCRAM.clear()
 	defer d.users.clear()
 	if err := d.store.RemoveUser(ctx, lower(name)); err != nil {
 		return fmt.Errorf("remove user: %w", err)

@@ -3,6 +3,7 @@ package localtest
 
 import (
 	"context"
+	"crypto/sha256"
 	"maps"
 	"slices"
 	"sync"
@@ -33,7 +34,7 @@ func NewStorage() *Storage {
 func Directory(t testing.TB, domains []string, users ...string) (*local.Directory, *Storage) {
 	t.Helper()
 	s := NewStorage()
-	cfg := local.Config{VirtualHosting: true, RecursiveMapping: true, MappingLimit: 10, HashIterations: 1000}
+	cfg := local.Config{VirtualHosting: true, RecursiveMapping: true, MappingLimit: 10, HashIterations: 4096}
 	if len(domains) > 0 {
 		cfg.DefaultDomain = domains[0]
 	}
@@ -106,6 +107,24 @@ func (s *Storage) User(_ context.Context, name string) (local.User, bool, error)
 	return u, ok, s.fail
 }
 
+// OnlyAlgorithm reports whether all users have that algorithm.
+func (s *Storage) OnlyAlgorithm(_ context.Context, algorithm string) (bool, error) {
+	defer s.read()()
+	for _, u := range s.users {
+		if u.Algorithm != algorithm {
+			return false, s.fail
+		}
+	}
+	return true, s.fail
+}
+
+// Secret returns a secret that depends on its name only.
+func (s *Storage) Secret(_ context.Context, name string) ([]byte, error) {
+	defer s.read()()
+	sum := sha256.Sum256([]byte(name))
+	return sum[:], s.fail
+}
+
 // PutUser stores a user.
 func (s *Storage) PutUser(_ context.Context, u local.User) error {
 	s.mu.Lock()
@@ -172,4 +191,8 @@ func (s *Storage) SourcesOf(_ context.Context, m local.Mapping) ([]string, error
 	return out, s.fail
 }
 
-var _ local.Storage = (*Storage)(nil)
+var (
+	_ local.Storage          = (*Storage)(nil)
+	_ local.AlgorithmStorage = (*Storage)(nil)
+	_ local.SecretStorage    = (*Storage)(nil)
+)
