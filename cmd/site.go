@@ -64,6 +64,7 @@ type live struct {
 	metrics      *metrics.Set
 	repositories map[repository.URL]bool
 	addrs        *listeners
+	store        *sqlite.Store // nil while a configuration is only checked
 }
 
 // load reads all files. Problems go to r; what cannot be read has defaults.
@@ -188,7 +189,7 @@ func (s *site) useRepository(text string) (repository.URL, error) {
 // build makes every class of the configuration. Without a store (nil) it is only
 // to find problems: nothing that it makes may be used.
 func (s *site) build(store *sqlite.Store, r *conf.Report) *live {
-	l := &live{metrics: metrics.New(), repositories: map[repository.URL]bool{}, addrs: &listeners{}}
+	l := &live{metrics: metrics.New(), repositories: map[repository.URL]bool{}, addrs: &listeners{}, store: store}
 	var queues repository.Queues = noQueues{}
 	var storage local.Storage
 	var policies local.PolicyStorage
@@ -239,7 +240,8 @@ func (s *site) pipeline(l *live, queues repository.Queues, resolver dns.Resolver
 	mailets.Register(reg, mailets.Services{
 		Hostname: s.hostname, DefaultDomain: s.directory.DefaultDomain, Postmaster: s.postmaster,
 		MailDir: filepath.Join(s.flags.data, "mail"), Local: l.local, DNS: resolver, Queues: queues, Metrics: l.metrics, Log: s.log,
-		Self: l.addrs.has, ReadFile: s.dir.ReadFile,
+		Repositories: l.store, // nothing asks it without one
+		Self:         l.addrs.has, ReadFile: s.dir.ReadFile,
 		UseRepository: func(url string) error {
 			u, err := s.useRepository(url)
 			l.repositories[u] = err == nil

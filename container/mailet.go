@@ -27,6 +27,10 @@ type Composite interface {
 // while one of them does not exist.
 type StateReferrer interface{ ReferredStates() []string }
 
+// A StateMentioner sends mail to other processors as well, but where one of them
+// does not exist, as James allows, there is only a warning.
+type StateMentioner interface{ MentionedStates() []string }
+
 // A Runner has work of its own besides Service, such as emptying a queue. Run
 // returns when ctx is done, and not before its goroutines have ended. It is
 // called once, after the whole configuration was found good.

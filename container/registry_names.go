@@ -33,7 +33,6 @@ var missing = map[string]string{
 	"BayesianAnalysis":                "there is no Bayesian filter here; RspamdScanner and SpamAssassin have one",
 	"BayesianAnalysisFeeder":          "there is no Bayesian filter here; train the one of rspamd or SpamAssassin",
 	"ExtractMDNOriginalJMAPMessageId": "there is no JMAP here; remove the mailet",
-	"FromRepository":                  "reprocess the repository by webadmin: PATCH /mailRepositories/{path}/mails?action=reprocess",
 	"ICALToHeader":                    "calendar parts are not read here",
 	"ICALToJsonAttribute":             "calendar parts are not read here",
 	"ICalendarParser":                 "calendar parts are not read here",

@@ -10,6 +10,7 @@ import (
 	"github.com/mailetd/mailetd/container/dns"
 	"github.com/mailetd/mailetd/container/local"
 	"github.com/mailetd/mailetd/container/metrics"
+	"github.com/mailetd/mailetd/mailets/ratelimit"
 	"github.com/mailetd/mailetd/repository"
 )
 
@@ -24,8 +25,11 @@ type Services struct {
 	Local         *local.Directory
 	DNS           dns.Resolver
 	Queues        repository.Queues
+	Repositories  repository.Repositories // what the mailets that read repositories ask; see Queues
 	Metrics       *metrics.Set
 	Log           *slog.Logger
+	// Rates keeps the counters of rate limits; nil keeps them in memory.
+	Rates ratelimit.Backend
 	// Self reports whether this server itself receives mail at an address; it must
 	// not block. Nil knows of none.
 	Self func(netip.AddrPort) bool
@@ -81,7 +85,8 @@ func Register(r *container.Registry, s Services) {
 	r.Mailet(james+"Expires", newExpires)
 	r.Mailet(james+"FoldLongLines", newFoldLongLines)
 	r.Mailet(james+"Forward", newForward(s))
-	r.Mailet(james+"GlobalRateLimit", newGlobalRateLimit)
+	r.Mailet(james+"FromRepository", newFromRepository(s))
+	r.Mailet(james+"GlobalRateLimit", newGlobalRateLimit(s))
 	r.Mailet(james+"HeadersToHTTP", newHeadersToHTTP(s.Log))
 	r.Mailet(james+"ICSSanitizer", newICSSanitizer(s.Log))
 	r.Mailet(james+"JMAPFiltering", newJMAPFiltering)
@@ -97,8 +102,8 @@ func Register(r *container.Registry, s Services) {
 	r.Mailet(james+"NotifySender", newNotifySender(s))
 	r.Mailet(james+"Null", newNull)
 	r.Mailet(james+"OnlyText", newOnlyText)
-	r.Mailet(james+"PerRecipientRateLimit", newPerRecipientRateLimit)
-	r.Mailet(james+"PerSenderRateLimit", newPerSenderRateLimit)
+	r.Mailet(james+"PerRecipientRateLimit", newPerRecipientRateLimit(s))
+	r.Mailet(james+"PerSenderRateLimit", newPerSenderRateLimit(s))
 	r.Mailet(james+"Pipe", newPipe(s))
 	r.Mailet(james+"PostmasterAlias", newPostmasterAlias(s.Local, s.Postmaster))
 	r.Mailet(james+"PropagateError", newPropagateError)
@@ -155,6 +160,9 @@ func withDefaults(s Services) Services {
 	}
 	if s.Metrics == nil {
 		s.Metrics = metrics.New()
+	}
+	if s.Rates == nil {
+		s.Rates = ratelimit.NewCounters(nil, s.Log, nil)
 	}
 	if s.ReadFile == nil {
 		s.ReadFile = func(url string) ([]byte, error) { return os.ReadFile(strings.TrimPrefix(url, "file://")) }

@@ -44,6 +44,7 @@ type reference struct {
 	state string
 	pos   conf.Pos
 	by    string
+	lax   bool // James does not look: a warning is enough
 }
 
 // Build makes the processors of c from the classes of reg. Every problem goes
@@ -193,8 +194,13 @@ func (b *builder) collect(d conf.MailetDecl, m container.Mailet) {
 	if ref, ok := m.(container.StateReferrer); ok {
 		for _, state := range ref.ReferredStates() {
 			if state != "" {
-				b.referred = append(b.referred, reference{b.current, state, d.Pos, d.Class})
+				b.referred = append(b.referred, reference{b.current, state, d.Pos, d.Class, false})
 			}
+		}
+	}
+	if ref, ok := m.(container.StateMentioner); ok {
+		for _, state := range ref.MentionedStates() {
+			b.referred = append(b.referred, reference{b.current, state, d.Pos, d.Class, true})
 		}
 	}
 }
@@ -209,7 +215,7 @@ func (b *builder) reaction(d conf.MailetDecl, element, value string, words map[s
 	if a, ok := words[strings.ToLower(value)]; ok {
 		return reaction{action: a}
 	}
-	b.referred = append(b.referred, reference{b.current, value, d.Pos, "<" + element + ">"})
+	b.referred = append(b.referred, reference{b.current, value, d.Pos, "<" + element + ">", false})
 	return reaction{state: value}
 }
 
@@ -223,7 +229,11 @@ func (b *builder) checkStates(c *conf.MailetContainer) {
 	known := slices.Clone(b.out.States)
 	for _, ref := range b.referred {
 		if _, ok := b.states[ref.state]; !ok {
-			b.report.Errorf(ref.pos, "Your configurations specifies the following undefined processors: [%s] (named by %s)%s",
+			complain := b.report.Errorf
+			if ref.lax {
+				complain = b.report.Warnf
+			}
+			complain(ref.pos, "Your configurations specifies the following undefined processors: [%s] (named by %s)%s",
 				ref.state, ref.by, conf.Suggest(ref.state, known))
 		}
 	}
