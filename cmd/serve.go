@@ -75,7 +75,7 @@ func (p *program) run(ctx context.Context, s *site, store *sqlite.Store, started
 	}
 	spooler := &spool.Spooler{Queues: store, Engine: live.pipeline.Engine, Threads: s.container.Threads,
 		ErrorRepository: s.errorRepository.String(), Log: s.log}
-	parts := []part{{"mailets", live.runMailets}, {"spooler", spooler.Run}}
+	parts := []part{{"rate limits", live.rates.run}, {"mailets", live.runMailets}, {"spooler", spooler.Run}}
 	admin, err := s.listenAdmin(store, live, spooler)
 	if err != nil {
 		return err
@@ -90,7 +90,7 @@ func (p *program) run(ctx context.Context, s *site, store *sqlite.Store, started
 	for _, a := range live.smtp.Addrs() {
 		s.log.Info("listening", "part", "smtp", "address", a.String())
 	}
-	parts = append(parts, part{"health", s.watchHealth(s.healthChecks(store, spooler, live.pipeline.Runners))}, part{"reload", s.reloadOnHangup(live.smtp)}, part{"smtp", live.smtp.Run})
+	parts = append(parts, part{"health", s.watchHealth(append(s.healthChecks(store, spooler, live.pipeline.Runners), live.rates.healthChecks()...))}, part{"reload", s.reloadOnHangup(live.smtp)}, part{"smtp", live.smtp.Run})
 	s.log.Info("ready", "after", time.Since(started).Round(time.Millisecond).String())
 	err = runParts(ctx, parts)
 	s.log.Info("stopped")
@@ -145,6 +145,9 @@ func (s *site) prepare(ctx context.Context, store *sqlite.Store, live *live) err
 	if err := live.local.Init(ctx); err != nil {
 		return err
 	}
+	if err := live.rates.load(ctx); err != nil {
+		return err
+	}
 	if err := store.CreateQueue(ctx, container.SpoolQueue); err != nil {
 		return err
 	}
@@ -162,10 +165,10 @@ func (s *site) listenAdmin(store *sqlite.Store, live *live, spooler *spool.Spool
 		s.log.Info("webadmin is off: enabled is not true in webadmin.properties")
 		return nil, nil
 	}
-	deps := webadmin.Deps{Queues: store, Store: store, Repositories: store, Directory: live.local, DLP: live.dlp,
+	deps := webadmin.Deps{Queues: store, Store: store, Repositories: store, Tasks: store, Directory: live.local, DLP: live.dlp,
 		ErrorRepository: s.errorRepository, Hostname: s.hostname, Log: s.log, ReadFile: s.dir.ReadFile,
 		Certificates: certificates{live.smtp}, Connections: connections{live.smtp},
-		Health: s.healthChecks(store, spooler, live.pipeline.Runners)}
+		Health: append(s.healthChecks(store, spooler, live.pipeline.Runners), live.rates.healthChecks()...)}
 	if s.web.Metrics {
 		deps.Metrics = live.metrics
 	}

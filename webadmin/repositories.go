@@ -189,24 +189,41 @@ const keyPage = 1000
 // eachKey visits all keys in pages: memory does not grow with the repository.
 func (s *Server) eachKey(ctx context.Context, p place, visit func(key string) error) error {
 	for _, u := range p.urls {
-		var cursor, until int64
-		for {
-			keys, next, last, err := s.deps.Repositories.KeysAfter(ctx, u, cursor, until, keyPage)
-			if err != nil {
-				return err
-			}
+		err := s.eachPage(ctx, u, position{}, func(keys []string, _ position) error {
 			for _, k := range keys {
 				if err := visit(k); err != nil {
 					return err
 				}
 			}
-			if len(keys) == 0 {
-				break
-			}
-			cursor, until = next, last
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// position is a place in the keys of a repository, in order of arrival. The zero
+// value is the start.
+type position struct {
+	Cursor int64 `json:"cursor"`
+	Until  int64 `json:"until"` // what came later is not visited; 0: now
+}
+
+// eachPage visits the keys of a repository from a position on, with the position
+// behind each page.
+func (s *Server) eachPage(ctx context.Context, u repository.URL, at position, visit func(keys []string, next position) error) error {
+	for {
+		keys, next, until, err := s.deps.Repositories.KeysAfter(ctx, u, at.Cursor, at.Until, keyPage)
+		if err != nil || len(keys) == 0 {
+			return err
+		}
+		at = position{next, until}
+		if err := visit(keys, at); err != nil {
+			return err
+		}
+	}
 }
 
 // filteredKeys lists one page of the keys that f selects. The page runs over

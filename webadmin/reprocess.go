@@ -112,7 +112,9 @@ const inFlight = 32
 // reprocessAll brings the mails of a repository into a queue. Each mail is one
 // transaction: wherever the task ends, every mail is in the repository or in the
 // queue. Mails that come into the repository after the start are left alone, so
-// a mail that comes back at once is not taken again.
+// a mail that comes back at once is not taken again. A task that a restart cut
+// off goes on with the page of keys that it was at; when it copies (consume is
+// false), mails of that page may be copied twice.
 type reprocessAll struct {
 	reprocessing
 	s       *Server
@@ -121,10 +123,12 @@ type reprocessAll struct {
 	log     *slog.Logger
 
 	visited atomic.Int64
+	passed  atomic.Int64 // mails that went into the queue, or are on the way
 	failed  atomic.Int64
 
 	mu      sync.Mutex
 	doubted []repository.Ref // the store did not find something of them
+	done    []position       // of each repository: what is behind us
 }
 
 func (t *reprocessAll) Type() string { return "reprocessing-all" }
@@ -149,40 +153,12 @@ func (t *reprocessAll) Run(ctx context.Context) error {
 	if err := t.s.hasQueue(ctx, t.queue); err != nil {
 		return err
 	}
-	// A commit that has begun is waited for: its outcome belongs to this task.
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, inFlight)
-	passed := 0
-	err := t.s.eachRef(ctx, t.place, func(ref repository.Ref) error {
-		if err := ctx.Err(); err != nil {
-			return err
+	var err error
+	for i, u := range t.place.urls {
+		if err = t.one(ctx, i, u); err != nil {
+			break
 		}
-		defer t.visited.Add(1)
-		m, err := t.s.deps.Repositories.Mail(ctx, ref)
-		switch {
-		case errors.Is(err, repository.ErrNotFound):
-			return nil // somebody else took it
-		case err != nil && (ctx.Err() != nil || errors.Is(err, repository.ErrClosed)):
-			return err
-		case err != nil:
-			t.note(ref, err)
-			return nil
-		case !t.passes(m):
-			return nil
-		}
-		slots <- struct{}{}
-		wg.Add(1)
-		t.s.deps.Store.CommitAsync(t.change(m, ref), func(err error) {
-			defer wg.Done()
-			defer func() { <-slots }()
-			t.committed(ref, err)
-		})
-		if passed++; passed == t.limit {
-			return errLimit
-		}
-		return nil
-	})
-	wg.Wait()
+	}
 	t.settle(ctx)
 	if err != nil && !errors.Is(err, errLimit) {
 		return fmt.Errorf("reprocess %s: %w", t.place.path, err)
@@ -191,6 +167,75 @@ func (t *reprocessAll) Run(ctx context.Context) error {
 		return fmt.Errorf("reprocess %s: %d mails could not be reprocessed", t.place.path, n)
 	}
 	return nil
+}
+
+// one reprocesses the i-th repository. A commit that has begun is waited for:
+// its outcome belongs to this task, and to the position of its page.
+func (t *reprocessAll) one(ctx context.Context, i int, u repository.URL) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	slots := make(chan struct{}, inFlight)
+	return t.s.eachPage(ctx, u, t.position(i), func(keys []string, next position) error {
+		for _, key := range keys {
+			if t.limit > 0 && t.passed.Load() >= int64(t.limit) {
+				return errLimit
+			}
+			if err := t.mail(ctx, repository.Ref{URL: u, Key: key}, slots, &wg); err != nil {
+				return err
+			}
+		}
+		wg.Wait()
+		t.setPosition(i, next)
+		return nil
+	})
+}
+
+// mail sends one mail on its way.
+func (t *reprocessAll) mail(ctx context.Context, ref repository.Ref, slots chan struct{}, wg *sync.WaitGroup) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m, err := t.s.deps.Repositories.Mail(ctx, ref)
+	if err != nil && (ctx.Err() != nil || errors.Is(err, repository.ErrClosed)) {
+		return err
+	}
+	t.visited.Add(1)
+	switch {
+	case errors.Is(err, repository.ErrNotFound):
+		return nil // somebody else took it
+	case err != nil:
+		t.note(ref, err)
+		return nil
+	case !t.passes(m):
+		return nil
+	}
+	t.passed.Add(1)
+	slots <- struct{}{}
+	wg.Add(1)
+	t.s.deps.Store.CommitAsync(t.change(m, ref), func(err error) {
+		defer wg.Done()
+		defer func() { <-slots }()
+		t.committed(ref, err)
+	})
+	return nil
+}
+
+func (t *reprocessAll) position(i int) position {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if i < len(t.done) {
+		return t.done[i]
+	}
+	return position{}
+}
+
+func (t *reprocessAll) setPosition(i int, at position) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for len(t.done) <= i {
+		t.done = append(t.done, position{})
+	}
+	t.done[i] = at
 }
 
 // maxDoubted bounds how many mails are looked up again at the end.
@@ -215,7 +260,10 @@ func (t *reprocessAll) committed(ref repository.Ref, err error) {
 
 // settle counts the doubted mails that are still in the repository as failed.
 func (t *reprocessAll) settle(ctx context.Context) {
-	for _, ref := range t.doubted {
+	t.mu.Lock()
+	doubted := t.doubted
+	t.mu.Unlock()
+	for _, ref := range doubted {
 		if _, err := t.s.deps.Repositories.Mail(ctx, ref); err == nil {
 			t.note(ref, errors.New("its message is not in the store any more"))
 		}
@@ -226,17 +274,6 @@ func (t *reprocessAll) settle(ctx context.Context) {
 func (t *reprocessAll) note(ref repository.Ref, err error) {
 	t.failed.Add(1)
 	t.log.Error("mail not reprocessed", "mail", ref.Key, "repository", ref.URL.String(), "queue", t.queue, "err", err)
-}
-
-// eachRef visits all mails of p that are there now.
-func (s *Server) eachRef(ctx context.Context, p place, visit func(repository.Ref) error) error {
-	for _, u := range p.urls {
-		one := place{path: p.path, urls: []repository.URL{u}}
-		if err := s.eachKey(ctx, one, func(key string) error { return visit(repository.Ref{URL: u, Key: key}) }); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // reprocessOne brings one mail into a queue.

@@ -49,6 +49,9 @@ type Deps struct {
 	// watches it. Zero: there is none.
 	ErrorRepository repository.URL
 
+	// Tasks keeps the tasks beyond the end of the process. Nil: nothing does.
+	Tasks task.Storage
+
 	Metrics      prometheus.Gatherer
 	Certificates Certificates
 	Connections  Connections
@@ -74,6 +77,7 @@ const (
 	stepTimeout     = 60 * time.Second
 	idleTimeout     = 2 * time.Minute
 	shutdownTimeout = 5 * time.Second
+	restoreTimeout  = time.Minute
 )
 
 // Server is the HTTP server. Use it as New, Listen, Run.
@@ -133,8 +137,16 @@ func readFileURL(url string) ([]byte, error) {
 	return os.ReadFile(strings.TrimPrefix(url, "file://"))
 }
 
-// Listen opens the port, so that a port in use is noticed before anything runs.
+// Listen opens the port and takes over the tasks of the former run, so that a
+// port in use and a bad store are noticed before anything runs.
 func (s *Server) Listen() error {
+	if s.deps.Tasks != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), restoreTimeout)
+		defer cancel()
+		if err := s.tasks.Restore(ctx, s.deps.Tasks, s.revive); err != nil {
+			return err
+		}
+	}
 	addr := net.JoinHostPort(strings.Trim(s.cfg.Host, "[]"), strconv.Itoa(s.cfg.Port))
 	l, err := net.Listen("tcp", addr)
 	if err != nil {

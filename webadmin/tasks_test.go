@@ -17,6 +17,7 @@ type step struct {
 func (s step) Type() string                  { return s.kind }
 func (s step) Run(ctx context.Context) error { return s.run(ctx) }
 func (step) Info(time.Time) any              { return nil }
+func (step) Params() any                     { return nil }
 
 func (b *bench) submitStep(kind string, run func(context.Context) error) string {
 	b.t.Helper()

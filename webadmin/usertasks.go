@@ -40,11 +40,12 @@ func fromStep(r *http.Request, step string) (*string, error) {
 
 // stepTask is a task of one step about a user.
 type stepTask struct {
-	kind string
-	info map[string]any // what names the user
-	step string
-	from *string
-	run  func(ctx context.Context) error
+	kind          string
+	user, newName string         // of which data is deleted; to which is renamed
+	info          map[string]any // what names the user
+	step          string
+	from          *string
+	run           func(ctx context.Context) error
 
 	mu    sync.Mutex
 	state string
@@ -52,7 +53,7 @@ type stepTask struct {
 
 func newDeleteUserData(dir Directory, user string, from *string) *stepTask {
 	return &stepTask{
-		kind: "DeleteUserDataTask", info: map[string]any{"username": user},
+		kind: "DeleteUserDataTask", user: user, info: map[string]any{"username": user},
 		step: deleteDataStep, from: from, state: stepWaiting,
 		run: func(ctx context.Context) error { return dir.RemoveUserMappings(ctx, user) },
 	}
@@ -60,7 +61,7 @@ func newDeleteUserData(dir Directory, user string, from *string) *stepTask {
 
 func newRenameUser(dir Directory, from, to string, start *string) *stepTask {
 	return &stepTask{
-		kind: "UsernameChangeTask", info: map[string]any{"oldUser": from, "newUser": to},
+		kind: "UsernameChangeTask", user: from, newName: to, info: map[string]any{"oldUser": from, "newUser": to},
 		step: renameStep, from: start, state: stepWaiting,
 		run: func(ctx context.Context) error { return dir.RenameForwards(ctx, from, to) },
 	}

@@ -1,5 +1,5 @@
 // Package task runs the long jobs that webadmin is asked for: one after
-// another, in the order in which they were submitted, and only in memory.
+// another, in the order in which they were submitted.
 //
 //	waiting ──────────────► inProgress ──► completed
 //	   │                       │     └───► failed
@@ -7,9 +7,10 @@
 //	             └───────────────────────► canceled
 //
 // A task must leave its data consistent wherever its context ends: it works in
-// steps that are complete in themselves, so that a cancelled task, or one cut
-// off by the end of the process, can simply be asked for again. The list of
-// tasks is lost when the process ends, as in James's in-memory task manager.
+// steps that are complete in themselves, so that a cancelled task can simply be
+// asked for again. With a Storage the list outlives the process: what was over
+// is still shown, and what was waiting or running when the process ended waits
+// again, under the same id, made anew from its Params.
 package task
 
 import (
@@ -59,6 +60,9 @@ type Task interface {
 	// Info returns what there is to say about the progress of the task, for
 	// JSON; nil for nothing. It is called at any time, by any goroutine.
 	Info(now time.Time) any
+	// Params returns, for JSON, what another process needs to make the task again
+	// and to go on where it was. It is called at any time, by any goroutine.
+	Params() any
 }
 
 // Snapshot is a task as it was at one moment. Dates that do not apply are zero.
@@ -76,7 +80,7 @@ type Snapshot struct {
 
 type entry struct {
 	Snapshot
-	task   Task
+	task   Task // nil when it is over
 	done   chan struct{}
 	cancel context.CancelFunc
 }
@@ -93,7 +97,9 @@ type Manager struct {
 	now         func() time.Time
 	log         *slog.Logger
 	maxFinished int
+	storage     Storage // nil: only in memory
 
+	keeping  sync.Mutex // held from the look at a task until it is stored; before mu
 	mu       sync.Mutex
 	byID     map[string]*entry
 	order    []*entry // by submission; the finished ones come first
@@ -114,21 +120,38 @@ func NewManager(host string, now func() time.Time, log *slog.Logger) *Manager {
 // Submit puts t behind all that were submitted before and returns its id.
 func (m *Manager) Submit(t Task) (string, error) {
 	e := &entry{task: t, done: make(chan struct{})}
-	e.ID, e.Type, e.Status, e.Host = NewID(), t.Type(), Waiting, m.host
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.waiting) >= maxWaiting {
+	e.ID, e.Type, e.Status, e.Host, e.Submitted = NewID(), t.Type(), Waiting, m.host, m.now()
+	if m.full() {
 		return "", ErrFull
 	}
-	e.Submitted = m.now()
+	if err := m.keep(e); err != nil {
+		return "", err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.add(e)
+	return e.ID, nil
+}
+
+func (m *Manager) full() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.waiting) >= maxWaiting
+}
+
+// add puts e behind all others. m.mu is held.
+func (m *Manager) add(e *entry) {
 	m.byID[e.ID] = e
 	m.order = append(m.order, e)
+	if e.Status.Final() {
+		m.finished++
+		return
+	}
 	m.waiting = append(m.waiting, e)
 	select {
 	case m.wake <- struct{}{}:
 	default:
 	}
-	return e.ID, nil
 }
 
 // Run runs the tasks until ctx is done; the context of the running one ends
@@ -164,32 +187,45 @@ func (m *Manager) next() *entry {
 	return e
 }
 
-// run runs one task to its end.
+// run runs one task to its end, or to that of ctx: then it waits for the next
+// process.
 func (m *Manager) run(ctx context.Context, e *entry) {
-	ctx, cancel := context.WithCancel(ctx)
+	taskCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	m.mu.Lock()
-	if e.Status == CancelRequested {
-		m.end(e, Canceled, nil)
-		m.mu.Unlock()
+	if !m.begin(e, cancel) {
 		return
 	}
-	e.Status, e.Started, e.cancel = InProgress, m.now(), cancel
-	m.mu.Unlock()
-
 	m.log.Info("task starts", "task", e.ID, "type", e.Type)
-	err := protect(ctx, e.task)
-
+	err := m.watched(taskCtx, e)
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	switch {
 	case err == nil:
 		m.end(e, Completed, nil)
-	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
-		m.end(e, Canceled, nil)
-	default:
+	case taskCtx.Err() == nil || !errors.Is(err, taskCtx.Err()):
 		m.end(e, Failed, err)
+	case m.storage != nil && e.Status != CancelRequested:
+		e.Status, e.Started, e.cancel = Waiting, time.Time{}, nil
+		m.log.Info("task is interrupted and goes on after the next start", "task", e.ID, "type", e.Type)
+	default:
+		m.end(e, Canceled, nil)
 	}
+	m.mu.Unlock()
+	m.keepOrWarn(e)
+	m.forget()
+}
+
+// begin notes that e runs. It reports false when e was cancelled before.
+func (m *Manager) begin(e *entry, cancel context.CancelFunc) bool {
+	m.mu.Lock()
+	canceled := e.Status == CancelRequested
+	if canceled {
+		m.end(e, Canceled, nil)
+	} else {
+		e.Status, e.Started, e.cancel = InProgress, m.now(), cancel
+	}
+	m.mu.Unlock()
+	m.keepOrWarn(e)
+	return !canceled
 }
 
 // protect runs t; a panic costs this task, not the server.
@@ -202,8 +238,7 @@ func protect(ctx context.Context, t Task) (err error) {
 	return t.Run(ctx)
 }
 
-// end notes the end of e and forgets the oldest tasks beyond the limit. m.mu is
-// held.
+// end notes the end of e. m.mu is held.
 func (m *Manager) end(e *entry, s Status, err error) {
 	now := m.now()
 	e.Status, e.cancel = s, nil
@@ -221,11 +256,6 @@ func (m *Manager) end(e *entry, s Status, err error) {
 	e.task = nil
 	close(e.done)
 	m.finished++
-	for m.finished > m.maxFinished && m.order[0].Status.Final() {
-		delete(m.byID, m.order[0].ID)
-		m.order = m.order[1:]
-		m.finished--
-	}
 	if err != nil {
 		m.log.Error("task failed", "task", e.ID, "type", e.Type, "err", err)
 		return
@@ -269,16 +299,24 @@ func (m *Manager) List(keep func(Snapshot) bool) []Snapshot {
 // Cancel asks a task to end. A finished or unknown one is left alone. A waiting
 // one is passed over when its turn comes.
 func (m *Manager) Cancel(id string) {
+	if e := m.requestCancel(id); e != nil {
+		m.keepOrWarn(e)
+	}
+}
+
+// requestCancel returns the task that is now to end, nil for none.
+func (m *Manager) requestCancel(id string) *entry {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e, ok := m.byID[id]
 	if !ok || e.Status != Waiting && e.Status != InProgress {
-		return
+		return nil
 	}
 	e.Status, e.Canceled = CancelRequested, m.now()
 	if e.cancel != nil {
 		e.cancel()
 	}
+	return e
 }
 
 // Await returns the task once it is over. Errors: ErrNotFound, ErrStopped when

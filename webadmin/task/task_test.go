@@ -15,6 +15,7 @@ type fake struct {
 func (fake) Type() string                    { return "fake" }
 func (f fake) Run(ctx context.Context) error { return f.run(ctx) }
 func (fake) Info(now time.Time) any          { return now }
+func (fake) Params() any                     { return "fake" }
 
 func start(t *testing.T) *Manager {
 	t.Helper()
