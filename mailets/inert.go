@@ -34,26 +34,6 @@ func (*Sieve) InertReason() string {
 	return "there are no Sieve scripts here; mail goes to the folder that LocalDelivery chooses"
 }
 
-// VacationMailet loads and does nothing: nobody can leave a vacation notice
-// here.
-//
-//	<mailet match="RecipientIsLocal" class="VacationMailet"/>
-//
-// Parameters: any name; none has an effect.
-//
-// Differs from James: James answers for users who are away.
-type VacationMailet struct{ inert }
-
-func newVacationMailet(p *conf.Params) container.Mailet {
-	p.All()
-	return &VacationMailet{}
-}
-
-// InertReason says why nothing happens.
-func (*VacationMailet) InertReason() string {
-	return "vacation notices are set over JMAP, which is not here; nobody is answered"
-}
-
 // JMAPFiltering loads and does nothing: the rules it would apply are kept by
 // JMAP, which is not here.
 //

@@ -15,7 +15,8 @@ import (
 )
 
 // Services is what mailets need of the server. While a configuration is only
-// checked, Queues and Local are there but nothing calls them. A nil Log, Metrics
+// checked, Queues and Local are there but nothing calls them, and neither Sieve nor
+// Vacations, which may be nil then. A nil Log, Metrics
 // or UseRepository is replaced by one that is of no consequence.
 type Services struct {
 	Hostname      string // our name: EHLO, Reporting-MTA
@@ -26,6 +27,8 @@ type Services struct {
 	DNS           dns.Resolver
 	Queues        repository.Queues
 	Repositories  repository.Repositories // what the mailets that read repositories ask; see Queues
+	Sieve         local.SieveStorage
+	Vacations     local.VacationStorage
 	Metrics       *metrics.Set
 	Log           *slog.Logger
 	// Rates keeps the counters of rate limits; nil keeps them in memory.
@@ -143,7 +146,7 @@ func Register(r *container.Registry, s Services) {
 	r.Mailet(james+"ToSenderFolder", newToSenderFolder(s))
 	r.Mailet(james+"UnwrapText", newUnwrapText)
 	r.Mailet(james+"UseHeaderRecipients", newUseHeaderRecipients)
-	r.Mailet(james+"VacationMailet", newVacationMailet)
+	r.Mailet(james+"VacationMailet", newVacationMailet(s))
 	r.Mailet(james+"Webhook", newWebhook(s))
 	r.Mailet(james+"WithPriority", newWithPriority)
 	r.Mailet(james+"WithStorageDirective", newWithStorageDirective(s.Local))
