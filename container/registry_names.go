@@ -25,6 +25,8 @@ var removed = map[string]string{
 	"HasHeaderWithRegex":                "never existed; use HasHeader",
 	"DLP":                               "its name is dlp.Dlp, in James too",
 	"Dlp":                               "its name is dlp.Dlp, in James too",
+
+	"org.apache.james.jmap.mailet.VacationMailet": "moved; its name is VacationMailet",
 }
 
 // missing explains classes of James that this server does not have.
