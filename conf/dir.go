@@ -99,6 +99,7 @@ func (d *Dir) XML(name string) *File {
 	if data, ok := d.read(name); ok {
 		f = ParseXML(name, data, d.report)
 		d.vars.ExpandXML(f, d.report)
+		f.sys = d.vars.Sys
 	}
 	d.xml[name] = f
 	return f

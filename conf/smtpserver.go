@@ -12,11 +12,13 @@ import (
 	"github.com/beevik/etree"
 )
 
-// SMTPServer is one <smtpserver> of smtpserver.xml, checked.
+// SMTPServer is one <smtpserver> of smtpserver.xml, or one <lmtpserver> of
+// lmtpserver.xml, checked.
 type SMTPServer struct {
+	LMTP                bool // it speaks LMTP (RFC 2033)
 	Pos                 Pos
 	Name                string        // jmxName: names the end point in logs and webadmin
-	Bind                []string      // host:port; port 0 is chosen by the kernel
+	Bind                []string      // host:port; port 0 is chosen by the kernel; LMTP: also UnixBind and a path
 	Hello               string        // "" means the name of this machine
 	IdleTimeout         time.Duration // 0: none
 	MaxConnections      int           // 0: no limit
@@ -49,21 +51,6 @@ const (
 	VerifyRelaxed  = "relaxed"
 	VerifyDisabled = "disabled"
 )
-
-// Values of <auth><announce>.
-const (
-	AnnounceNever           = "never"
-	AnnounceAlways          = "always"
-	AnnounceForUnauthorized = "forUnauthorizedAddresses"
-)
-
-// SMTPAuth is <auth>.
-type SMTPAuth struct {
-	Announce   string   // AnnounceNever, AnnounceAlways or AnnounceForUnauthorized
-	RequireSSL bool     // neither announced nor accepted without TLS
-	Required   bool     // MAIL needs authentication or an authorized address
-	Mechanisms []string // SASL mechanisms in order of announcement
-}
 
 // HandlerChain is <handlerchain>.
 type HandlerChain struct {
@@ -252,15 +239,24 @@ func (in smtpElem) bind(def string) []string {
 	var out []string
 	for _, item := range strings.Split(in.str("bind", def), ",") {
 		item = strings.TrimSpace(item)
-		host, port, err := net.SplitHostPort(item)
-		n, perr := strconv.ParseUint(port, 10, 16)
-		if err != nil || perr != nil || strings.ContainsAny(host, " \t/") {
+		addr, ok := bindAddress(item)
+		if !ok {
 			in.r.Errorf(in.pos("bind"), "Malformed bind parameter in configuration of service SMTP Service: %q; want address:port, such as 0.0.0.0:25 or [::]:25", item)
 			continue
 		}
-		out = append(out, net.JoinHostPort(host, strconv.FormatUint(n, 10)))
+		out = append(out, addr)
 	}
 	return out
+}
+
+// bindAddress returns one address and port in the form of package net.
+func bindAddress(item string) (addr string, ok bool) {
+	host, port, err := net.SplitHostPort(item)
+	n, perr := strconv.ParseUint(port, 10, 16)
+	if err != nil || perr != nil || strings.ContainsAny(host, " \t/") {
+		return "", false
+	}
+	return net.JoinHostPort(host, strconv.FormatUint(n, 10)), true
 }
 
 func (in smtpElem) helloName() string {
@@ -319,79 +315,6 @@ func (in smtpElem) lineLength() int {
 		return defaultLineLength
 	}
 	return n
-}
-
-// announce reads <announce>, or what older configurations have instead.
-func (in smtpElem) announce(auth smtpElem) string {
-	v := ""
-	if auth.e != nil {
-		v = auth.str("announce", "")
-	}
-	for _, known := range []string{AnnounceNever, AnnounceAlways, AnnounceForUnauthorized} {
-		if strings.EqualFold(v, known) {
-			return known
-		}
-	}
-	if v != "" {
-		in.r.Errorf(auth.pos("announce"), "Unknown value for 'auth.announce': %s. Should be one of always, never, forUnauthorizedAddresses", v)
-		return AnnounceNever
-	}
-	switch strings.ToLower(in.str("authRequired", "false")) {
-	case "true":
-		return AnnounceForUnauthorized
-	case "announce":
-		return AnnounceAlways
-	}
-	return AnnounceNever
-}
-
-func (in smtpElem) auth() SMTPAuth {
-	auth := smtpElem{in.f, in.e.SelectElement("auth"), in.r}
-	a := SMTPAuth{Announce: in.announce(auth), Mechanisms: []string{"LOGIN", "PLAIN"}}
-	if auth.e == nil {
-		return a
-	}
-	auth.warnUnknown([]string{"announce", "requireSSL", "plainAuthEnabled", "required", "saslMechanisms", "oidc", "gssapi"})
-	a.RequireSSL = auth.boolean("requireSSL", false)
-	a.Required = auth.boolean("required", false)
-	for name, mechs := range map[string]string{"oidc": "OAUTHBEARER and XOAUTH2 are", "gssapi": "GSSAPI is"} {
-		if c := auth.e.SelectElement(name); c != nil {
-			in.r.Warnf(in.f.Pos(c), "<%s>: %s not available here and will not be offered; clients can use LOGIN and PLAIN", name, mechs)
-		}
-	}
-	if c := auth.e.SelectElement("saslMechanisms"); c != nil {
-		a.Mechanisms = auth.mechanisms(c)
-	}
-	if !auth.boolean("plainAuthEnabled", true) {
-		a.Mechanisms = nil
-	}
-	return a
-}
-
-// saslFactories are the simple names of James's mechanism factories; those
-// without mechanism are not available here.
-var saslFactories = map[string]string{
-	"LoginSaslMechanismFactory": "LOGIN", "PlainSaslMechanismFactory": "PLAIN",
-	"OauthBearerSaslMechanismFactory": "", "XOauth2SaslMechanismFactory": "", "GssapiSaslMechanismFactory": "",
-}
-
-func (in smtpElem) mechanisms(c *etree.Element) []string {
-	var out []string
-	for _, item := range strings.Split(Text(c), ",") {
-		item = strings.TrimSpace(item)
-		mech, known := saslFactories[item[strings.LastIndexByte(item, '.')+1:]]
-		switch {
-		case item == "":
-			in.r.Errorf(in.f.Pos(c), "<saslMechanisms> has a blank entry; want a comma list such as LoginSaslMechanismFactory,PlainSaslMechanismFactory")
-		case !known:
-			in.r.Errorf(in.f.Pos(c), "<saslMechanisms> names the unknown class %s; known are LoginSaslMechanismFactory and PlainSaslMechanismFactory", item)
-		case mech == "":
-			in.r.Warnf(in.f.Pos(c), "<saslMechanisms>: %s is a James class not available here; the mechanism is not offered", item)
-		case !slices.Contains(out, mech):
-			out = append(out, mech)
-		}
-	}
-	return out
 }
 
 func (in smtpElem) chain() HandlerChain {

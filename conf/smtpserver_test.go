@@ -24,7 +24,7 @@ func TestSMTPServerDefaults(t *testing.T) {
 		Pos: Pos{"smtpserver.xml", 1, 14}, Name: "smtpserver", Bind: []string{"0.0.0.0:25"},
 		IdleTimeout: 300 * time.Second, ProxyFirst: true, AuthorizedAddresses: List{Pos: Pos{"smtpserver.xml", 1, 14}, Words: []string{}},
 		VerifyIdentity: VerifyStrict, MaxLineLength: 8192, RequireHelo: true, RequireBrackets: true, GracefulShutdown: true,
-		Auth:  SMTPAuth{Announce: AnnounceNever, Mechanisms: []string{"LOGIN", "PLAIN"}},
+		Auth:  SMTPAuth{Announce: AnnounceNever, Mechanisms: []string{"LOGIN", "PLAIN", "SCRAM-SHA-256"}, Failures: defaultFailures},
 		Chain: HandlerChain{Pos: Pos{"smtpserver.xml", 1, 26}, Core: DefaultSMTPCore, JMX: DefaultSMTPJMX},
 	}
 	if !reflect.DeepEqual(got[0], want) {
@@ -76,7 +76,7 @@ func TestSMTPServerValues(t *testing.T) {
 		{s.AuthorizedAddresses.Words, []string{"127.0.0.0/8", "10.*", "host.test"}}, {s.VerifyIdentity, VerifyRelaxed},
 		{s.MaxMessageSize, int64(10240)}, {s.MaxLineLength, 1000}, {s.RequireHelo, false}, {s.RequireBrackets, false},
 		{s.Greeting, "hi"}, {s.DisabledFeatures, []string{"PIPELINING", "8BITMIME"}}, {s.GracefulShutdown, false},
-		{s.Auth, SMTPAuth{AnnounceForUnauthorized, true, true, []string{"PLAIN", "LOGIN"}}},
+		{s.Auth, SMTPAuth{Announce: AnnounceForUnauthorized, RequireSSL: true, Required: true, Mechanisms: []string{"PLAIN", "LOGIN"}, Failures: defaultFailures}},
 		{s.TLS.StartTLS, true}, {s.TLS.MinVersion, uint16(0x303)}, {s.TLS.MaxVersion, uint16(0x304)}, {s.TLS.Truststore, "ts"}, {s.TLS.ClientAuth, true},
 		{s.Chain.Core, "a.B"}, {s.Chain.JMX, ""}, {s.Chain.Handlers[0].Class(), "c.D"}, {s.Chain.Handlers[0].String("p", ""), "1"},
 	} {
@@ -137,8 +137,8 @@ func TestSMTPServerProblems(t *testing.T) {
 		{"<auth><announce>maybe</announce></auth>", "error: Unknown value for 'auth.announce': maybe. Should be one of always, never, forUnauthorizedAddresses"},
 		{"<auth><saslMechanisms/></auth>", "error: <saslMechanisms> has a blank entry"},
 		{"<auth><saslMechanisms>FooFactory</saslMechanisms></auth>", "error: <saslMechanisms> names the unknown class FooFactory"},
-		{"<auth><saslMechanisms>PlainSaslMechanismFactory,XOauth2SaslMechanismFactory</saslMechanisms></auth>", "warning: <saslMechanisms>: XOauth2SaslMechanismFactory is a James class not available here"},
-		{"<auth><oidc/></auth>", "warning: <oidc>: OAUTHBEARER and XOAUTH2 are not available here"},
+		{"<auth><saslMechanisms>PlainSaslMechanismFactory,XOauth2SaslMechanismFactory</saslMechanisms></auth>", "warning: <saslMechanisms>: XOauth2SaslMechanismFactory needs <oidc>"},
+		{"<auth><saslMechanisms>GssapiSaslMechanismFactory</saslMechanisms></auth>", "warning: <saslMechanisms>: GssapiSaslMechanismFactory is a James class not available here"},
 		{"<auth><gssapi/></auth>", "warning: <gssapi>: GSSAPI is not available here"},
 	} {
 		_, problems := readSMTP("\n" + tc.xml + "\n<handlerchain/>")

@@ -11,6 +11,7 @@ type File struct {
 	Root *etree.Element // nil when there is no such file, or no sense in it
 
 	pos map[*etree.Element]Pos
+	sys map[string]string // -D flags and jvm.properties, nil without a folder
 }
 
 // Pos returns the position of e's start tag.
