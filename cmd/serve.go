@@ -75,20 +75,18 @@ func (p *program) run(ctx context.Context, s *site, store *sqlite.Store, started
 	}
 	spooler := &spool.Spooler{Queues: store, Engine: live.pipeline.Engine, Threads: s.container.Threads,
 		ErrorRepository: s.errorRepository.String(), Log: s.log}
-	parts := []part{{"rate limits", live.rates.run}, {"mailets", live.runMailets}, {"spooler", spooler.Run}}
+	parts := []part{{"rate limits", live.rates.run}, {"ldap", live.runLDAP}, {"mailets", live.runMailets}, {"spooler", spooler.Run}}
 	admin, err := s.listenAdmin(store, live, spooler)
 	if err != nil {
 		return err
 	}
-	if admin != nil {
-		parts = append(parts, part{"webadmin", admin.Run})
-	}
+	parts = append(parts, admin)
 	if err := live.smtp.Listen(ctx); err != nil {
 		return err
 	}
 	live.addrs.Store(live.smtp.Addrs())
-	for _, a := range live.smtp.Addrs() {
-		s.log.Info("listening", "part", "smtp", "address", a.String())
+	for _, l := range live.smtp.Listeners() {
+		s.log.Info("listening", "part", strings.ToLower(l.Protocol), "address", l.Addr.String())
 	}
 	parts = append(parts, part{"health", s.watchHealth(append(s.healthChecks(store, spooler, live.pipeline.Runners), live.rates.healthChecks()...))}, part{"reload", s.reloadOnHangup(live.smtp)}, part{"smtp", live.smtp.Run})
 	s.log.Info("ready", "after", time.Since(started).Round(time.Millisecond).String())
@@ -159,13 +157,13 @@ func (s *site) prepare(ctx context.Context, store *sqlite.Store, live *live) err
 	return store.CreateRepository(ctx, s.errorRepository)
 }
 
-// listenAdmin opens webadmin's port; nil when it is not enabled.
-func (s *site) listenAdmin(store *sqlite.Store, live *live, spooler *spool.Spooler) (*webadmin.Server, error) {
+// listenAdmin opens webadmin's port. When it is not enabled, there are still
+// tasks: those of the schedules.
+func (s *site) listenAdmin(store *sqlite.Store, live *live, spooler *spool.Spooler) (part, error) {
 	if !s.web.Enabled {
 		s.log.Info("webadmin is off: enabled is not true in webadmin.properties")
-		return nil, nil
 	}
-	deps := webadmin.Deps{Queues: store, Store: store, Repositories: store, Tasks: store, Directory: live.local, DLP: live.dlp,
+	deps := webadmin.Deps{Queues: store, Store: store, Repositories: store, Tasks: store, Schedules: live.schedules, Directory: live.local, DLP: live.dlp,
 		ErrorRepository: s.errorRepository, Hostname: s.hostname, Log: s.log, ReadFile: s.dir.ReadFile,
 		Certificates: certificates{live.smtp}, Connections: connections{live.smtp},
 		Health: append(s.healthChecks(store, spooler, live.pipeline.Runners), live.rates.healthChecks()...)}
@@ -175,15 +173,22 @@ func (s *site) listenAdmin(store *sqlite.Store, live *live, spooler *spool.Spool
 	if live.dropLists != nil {
 		deps.DropLists = live.dropLists
 	}
-	a, err := webadmin.New(s.web, deps)
+	cfg := s.web
+	if !cfg.Enabled {
+		cfg = webadmin.Config{Host: "localhost"} // its keys and passwords may be missing
+	}
+	a, err := webadmin.New(cfg, deps)
 	if err != nil {
-		return nil, err
+		return part{}, err
+	}
+	if !s.web.Enabled {
+		return part{"tasks", a.RunTasks}, a.Restore()
 	}
 	if err := a.Listen(); err != nil {
-		return nil, err
+		return part{}, err
 	}
 	s.log.Info("listening", "part", "webadmin", "address", a.Addr().String(), "tls", s.web.HTTPS)
-	return a, nil
+	return part{"webadmin", a.Run}, nil
 }
 
 // certificates lets webadmin reload the certificates of the SMTP servers.
@@ -225,7 +230,7 @@ func connection(i server.ConnInfo) webadmin.Connection {
 	if i.RemotePort != 0 {
 		address = netip.AddrPortFrom(i.RemoteAddr, i.RemotePort).String()
 	}
-	return webadmin.Connection{Protocol: "SMTP", Endpoint: i.Server, RemoteAddress: address,
+	return webadmin.Connection{Protocol: i.Protocol, Endpoint: i.Server, RemoteAddress: address,
 		Since: i.Connected, Encrypted: i.Encrypted, Username: i.User}
 }
 

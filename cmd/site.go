@@ -17,6 +17,7 @@ import (
 	"github.com/mailetd/mailetd/container"
 	"github.com/mailetd/mailetd/container/dns"
 	"github.com/mailetd/mailetd/container/engine"
+	"github.com/mailetd/mailetd/container/ldap"
 	"github.com/mailetd/mailetd/container/local"
 	"github.com/mailetd/mailetd/container/metrics"
 	"github.com/mailetd/mailetd/mailets"
@@ -36,14 +37,16 @@ type site struct {
 
 	dir       *conf.Dir
 	container *conf.MailetContainer
-	smtp      []conf.SMTPServer
+	smtp      []conf.SMTPServer // those of lmtpserver.xml as well
 	web       conf.WebadminServer
 	repos     conf.MailRepositoryStore
 	classes   []conf.ClassMapping
 	directory local.Config
+	ldap      *conf.LDAP // nil: none is set up
 	dns       dns.Config
-	lookupIPs bool // the addresses of local domains are local, too
-	dropLists bool // droplists.properties turns them on
+	lookupIPs bool        // the addresses of local domains are local, too
+	dropLists bool        // droplists.properties turns them on
+	redis     *conf.Redis // nil: rate limits are counted in the store
 
 	healthPeriod time.Duration
 	unreadable   bool // there is no mailetcontainer.xml to build anything from
@@ -56,11 +59,14 @@ type site struct {
 
 // live is what build makes of a site over a store.
 type live struct {
+	schedules    []webadmin.Schedule
 	pipeline     *engine.Pipeline
 	smtp         *server.Server
 	local        *local.Directory
 	dropLists    *local.DropLists // nil when they are off
 	dlp          *local.DLP
+	ldap         *ldap.Client // nil when none is set up
+	rates        rates
 	metrics      *metrics.Set
 	repositories map[repository.URL]bool
 	addrs        *listeners
@@ -78,11 +84,12 @@ func (p *program) load(f *flags, log *slog.Logger, r *conf.Report) *site {
 		s.unreadable = true
 	}
 	s.healthPeriod = s.dir.HealthCheck().Period
-	s.smtp = conf.SMTPServers(s.dir.XML("smtpserver.xml"), r)
+	s.smtp = append(conf.SMTPServers(s.dir.XML("smtpserver.xml"), r), conf.LMTPServers(s.dir.XML("lmtpserver.xml"), r)...)
 	s.web = conf.Webadmin(s.dir.Properties("webadmin.properties"), r)
 	s.repos = s.dir.MailRepositoryStore()
 	s.classes = s.dir.Classes()
 	s.dropLists = s.dir.DropLists()
+	s.redis = s.dir.Redis()
 	s.readLocal()
 	s.readDNS()
 	s.findPostmaster(r)
@@ -123,6 +130,7 @@ func (s *site) readLocal() {
 		s.directory.StaticMappings = static
 	}
 	s.lookupIPs = d.AutodetectIP
+	s.ldap = u.LDAP
 }
 
 // readDNS reads dnsservice.xml.
@@ -203,18 +211,21 @@ func (s *site) build(store *sqlite.Store, r *conf.Report) *live {
 	}
 	l.local = local.New(directory, storage)
 	l.dlp = local.NewDLP(policies, nil)
+	l.rates = s.newRates(store)
 	if s.dropLists {
 		l.dropLists = local.NewDropLists(policies)
 	}
+	l.ldap = s.directoryServer(r)
 	l.pipeline = s.pipeline(l, queues, resolver, r)
 	s.states = l.pipeline.States
+	l.schedules = s.schedules(l, r)
 	handlers := smtphooks.NewRegistry()
 	for _, c := range s.classes {
 		handlers.Map(c.From, c.To)
 	}
 	l.smtp = server.New(s.smtp, handlers, smtphooks.Services{
 		DefaultDomain: s.directory.DefaultDomain, Hostname: s.hostname, Local: l.local, DNS: resolver,
-		Queue: queues, Log: s.log, Metrics: l.metrics,
+		Queue: queues, Log: s.log, Metrics: l.metrics, Mailboxes: s.openMailboxes(l), Process: l.process,
 	}, server.Options{ConfDir: s.flags.conf}, r)
 	if store == nil && s.web.Enabled {
 		s.checkAdmin(r)
@@ -236,12 +247,12 @@ func (s *site) pipeline(l *live, queues repository.Queues, resolver dns.Resolver
 		return &engine.Pipeline{}
 	}
 	reg := container.NewRegistry()
-	matchers.Register(reg, matchers.Services{Local: l.local, DNS: resolver, DropLists: l.dropLists, DLP: l.dlp, Log: s.log})
+	matchers.Register(reg, matchers.Services{Local: l.local, DNS: resolver, DropLists: l.dropLists, DLP: l.dlp, LDAP: l.ldap, Log: s.log})
 	mailets.Register(reg, mailets.Services{
 		Hostname: s.hostname, DefaultDomain: s.directory.DefaultDomain, Postmaster: s.postmaster,
 		MailDir: filepath.Join(s.flags.data, "mail"), Local: l.local, DNS: resolver, Queues: queues, Metrics: l.metrics, Log: s.log,
 		Repositories: l.store, Sieve: l.store, Vacations: l.store, // nothing asks them without one
-		Self: l.addrs.has, ReadFile: s.dir.ReadFile,
+		Self: l.addrs.has, Rates: l.rates, ReadFile: s.dir.ReadFile,
 		UseRepository: func(url string) error {
 			u, err := s.useRepository(url)
 			l.repositories[u] = err == nil

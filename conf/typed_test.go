@@ -102,12 +102,39 @@ func TestDomainVariable(t *testing.T) {
 
 func TestUsersRepository(t *testing.T) {
 	def := UsersRepository{Pos: Pos{"usersrepository.xml", 1, 1}, Algorithm: "PBKDF2-SHA512", HashingMode: "plain"}
-	const ldap = `1:1: error: LDAP is not supported: users are kept in the store; remove class= and the ldap attributes, and add the users with: mailetd user add`
+	const ldap = `1:1: error: LDAP is not supported: users are kept in the store; remove class= and the ldap attributes, and add the users with: mailetd user add; if LDAP matchers need the attributes, keep them and write class="com.github.mailetd.UsersRepository"`
+	const ours = ` class="com.github.mailetd.UsersRepository" userBase="ou=people,o=test" userIdAttribute="mail" userObjectClass="person"`
+	at := Pos{"usersrepository.xml", 1, 1}
+	ldapOf := func(change func(*LDAP)) func(*UsersRepository) {
+		return func(u *UsersRepository) {
+			u.LDAP = &LDAP{Pos: at, Hosts: []string{"ldap://x"}, UserBase: "ou=people,o=test", UserIDAttribute: "mail", UserObjectClass: "person", PoolSize: 4, MaxWaitTime: time.Second}
+			change(u.LDAP)
+		}
+	}
 	runShapes(t, "usersrepository.xml", "usersrepository", (*Dir).UsersRepository, def, []shape[UsersRepository]{
 		{name: "empty"},
 		{name: "jpa", attrs: ` name="LocalUsers" class="org.apache.james.user.jpa.JPAUsersRepository"`, xml: `<destination URL="db://x"/><enableForwarding>true</enableForwarding>`},
 		{name: "ldap", attrs: ` class="org.apache.james.user.ldap.ReadOnlyUsersLDAPRepository" ldapHost="ldap://x"`, problems: []string{ldap}},
 		{name: "ldap without class", attrs: ` ldapHosts="ldap://x"`, problems: []string{ldap}},
+		{name: "ldap attributes beside another class", attrs: ` class="org.apache.james.user.jpa.JPAUsersRepository" ldapHost="ldap://x"`, problems: []string{ldap}},
+		{name: "ldap class and ours", attrs: ` class="com.github.mailetd.UsersLDAPRepository"`, problems: []string{ldap}},
+		{name: "our class alone", attrs: ` class="com.github.mailetd.UsersRepository"`},
+		{name: "ldap for matchers", attrs: ours + ` ldapHost="ldap://x"`, change: ldapOf(func(*LDAP) {})},
+		{name: "all of ldap", attrs: ours + ` ldapHosts="ldap://x, ldaps://y:1636," principal="cn=reader" credentials="secret" filter="(a=b)" poolSize="2" connectionTimeout="100"` +
+			` readTimeout="200" maxWaitTime="300" trustAllCerts="true" userListBase="x" resolveLocalPartAttribute="uid"`,
+			xml: "<domains><Far.test>ou=far,o=test</Far.test></domains><restriction/>", change: ldapOf(func(l *LDAP) {
+				l.Hosts, l.Principal, l.Credentials, l.Filter = []string{"ldap://x", "ldaps://y:1636"}, "cn=reader", "secret", "(a=b)"
+				l.PoolSize, l.ConnectionTimeout, l.ReadTimeout, l.MaxWaitTime = 2, 100*time.Millisecond, 200*time.Millisecond, 300*time.Millisecond
+				l.TrustAllCerts, l.DomainBases = true, map[string]string{"far.test": "ou=far,o=test"}
+			})},
+		{name: "ldap virtual hosting", attrs: ours + ` ldapHost="ldap://x"`, xml: "<supportsVirtualHosting>true</supportsVirtualHosting>",
+			change: func(u *UsersRepository) { ldapOf(func(*LDAP) {})(u); u.VirtualHosting = true }},
+		{name: "poor ldap", attrs: ` class="com.github.mailetd.UsersRepository" ldapHost="ldap://x" poolSize="0" readTimeout="soon" trustAllCerts="maybe"`, xml: "<domains><a.test/></domains>",
+			problems: []string{"1:1: error: poolSize= is 0; want at least 1", `1:1: error: readTimeout= is "soon", not a whole number`, `1:1: error: trustAllCerts= is "maybe", not true or false`,
+				"1:1: error: userBase= is required for LDAP", "1:1: error: userIdAttribute= is required for LDAP", "1:1: error: userObjectClass= is required for LDAP",
+				"2:10: error: <a.test> is empty; want the name of the entry that its users are below"}, change: func(u *UsersRepository) {
+				u.LDAP = &LDAP{Pos: at, Hosts: []string{"ldap://x"}, MaxWaitTime: time.Second}
+			}},
 		{name: "virtual hosting", xml: "<enableVirtualHosting>true</enableVirtualHosting>", change: func(u *UsersRepository) { u.VirtualHosting = true }},
 		{name: "bad virtual hosting", xml: "<enableVirtualHosting>2</enableVirtualHosting>", problems: []string{`2:1: error: <enableVirtualHosting> is "2", not true or false`}},
 		{name: "algorithm", xml: "<algorithm>PBKDF2-1000-512/salted</algorithm><hashingMode>legacy</hashingMode>", change: func(u *UsersRepository) { u.Algorithm, u.HashingMode = "PBKDF2-1000-512/salted", "legacy" }},

@@ -16,6 +16,7 @@ type UsersRepository struct {
 	Algorithm, HashingMode string
 	Administrators         []string      // users who may act for others
 	VerifyFailureDelay     time.Duration // pause after a wrong password
+	LDAP                   *LDAP         // for the LDAP matchers; nil: not set up
 }
 
 // algorithms are James's hashes, with or without a mode.
@@ -28,13 +29,19 @@ func (d *Dir) UsersRepository() UsersRepository {
 	f := d.XML("usersrepository.xml")
 	in := section{f, f.Root, d.report}.root("usersrepository")
 	u := UsersRepository{Pos: in.pos(""), Algorithm: "PBKDF2-SHA512", HashingMode: "plain"}
-	if class := in.attr("class"); strings.Contains(class[strings.LastIndexByte(class, '.')+1:], "LDAP") || in.attr("ldapHost") != "" || in.attr("ldapHosts") != "" {
-		d.report.Errorf(u.Pos, "LDAP is not supported: users are kept in the store; remove class= and the ldap attributes, and add the users with: mailetd user add")
+	if in.refusesLDAP() {
 		return u
 	}
-	in.known("enableVirtualHosting", "algorithm", "hashingMode", "administratorId", "administratorIds", "verifyFailureDelay",
-		"destination", "enableForwarding")
+	known := []string{"enableVirtualHosting", "algorithm", "hashingMode", "administratorId", "administratorIds", "verifyFailureDelay",
+		"destination", "enableForwarding"}
+	if u.LDAP = in.ldap(); u.LDAP != nil {
+		known = append(known, "domains", "restriction", "supportsVirtualHosting")
+	}
+	in.known(known...)
 	u.VirtualHosting = in.boolean("enableVirtualHosting", false)
+	if u.LDAP != nil {
+		u.VirtualHosting = in.boolean("supportsVirtualHosting", u.VirtualHosting) // as in James's LDAP configuration
+	}
 	u.Algorithm = in.str("algorithm", u.Algorithm)
 	u.HashingMode = strings.ToLower(in.str("hashingMode", u.HashingMode))
 	u.VerifyFailureDelay = in.duration("verifyFailureDelay", time.Second, 0)

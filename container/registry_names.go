@@ -47,10 +47,6 @@ var missing = map[string]string{
 	"IsSMIMESigned":                   "S/MIME is not here",
 	"IsSMIMEEncrypted":                "S/MIME is not here",
 	"IsX509CertificateSubject":        "S/MIME is not here",
-	"HasLDAPAttribute":                "LDAP is not asked here",
-	"SenderHasLDAPAttribute":          "LDAP is not asked here",
-	"IsInLDAPGroup":                   "LDAP is not asked here",
-	"SenderIsInLDAPGroup":             "LDAP is not asked here",
 }
 
 func keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

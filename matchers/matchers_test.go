@@ -9,15 +9,22 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mailetd/mailetd/conf"
 	"github.com/mailetd/mailetd/container"
 	"github.com/mailetd/mailetd/container/dns"
+	"github.com/mailetd/mailetd/container/ldap"
 	"github.com/mailetd/mailetd/container/local"
 )
 
 // testRegistry has every class of the package, with DNS that knows one host.
 func testRegistry() *container.Registry {
 	r := container.NewRegistry()
-	Register(r, Services{DNS: zone{}, Local: local.New(local.Config{}, nil), DropLists: local.NewDropLists(nil), DLP: local.NewDLP(nil, nil)})
+	// Nobody is asked before the first mail.
+	directory, err := ldap.New(conf.LDAP{Hosts: []string{"ldap://127.0.0.1:1"}, UserIDAttribute: "mail", UserObjectClass: "person"})
+	if err != nil {
+		panic(err)
+	}
+	Register(r, Services{LDAP: directory, DNS: zone{}, Local: local.New(local.Config{}, nil), DropLists: local.NewDropLists(nil), DLP: local.NewDLP(nil, nil)})
 	return r
 }
 

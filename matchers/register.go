@@ -5,6 +5,7 @@ import (
 
 	"github.com/mailetd/mailetd/container"
 	"github.com/mailetd/mailetd/container/dns"
+	"github.com/mailetd/mailetd/container/ldap"
 	"github.com/mailetd/mailetd/container/local"
 )
 
@@ -17,7 +18,10 @@ type Services struct {
 	// start of a configuration that uses them.
 	DropLists *local.DropLists
 	DLP       *local.DLP
-	Log       *slog.Logger
+	// LDAP is for the LDAP matchers; nil without settings, which stops the start of
+	// a configuration that uses them.
+	LDAP *ldap.Client
+	Log  *slog.Logger
 }
 
 const (
@@ -58,6 +62,7 @@ func Register(r *container.Registry, s Services) {
 	r.Matcher(james+"HasException", newHasException(s.Log))
 	r.Matcher(james+"HasHeader", newHasHeader)
 	r.Matcher(james+"HasHeaderWithPrefix", newHasHeaderWithPrefix)
+	r.Matcher(james+"HasLDAPAttribute", newHasLDAPAttribute(s.LDAP))
 	r.Matcher(james+"HasMailAttribute", newHasMailAttribute)
 	r.Matcher(james+"HasMailAttributeWithValue", newHasMailAttributeWithValue)
 	r.Matcher(james+"HasMailAttributeWithValueRegex", newHasMailAttributeWithValueRegex)
@@ -71,6 +76,7 @@ func Register(r *container.Registry, s Services) {
 	r.Matcher(james+"IsDelayedForMoreThan", newIsDelayedForMoreThan)
 	r.Matcher(james+"IsFromMailingList", newIsFromMailingList)
 	r.Matcher(james+"IsInDropList", newIsInDropList(s.DropLists))
+	r.Matcher(james+"IsInLDAPGroup", newIsInLDAPGroup(s.LDAP, s.Log))
 	r.Matcher(james+"IsMarkedAsSpam", newIsMarkedAsSpam)
 	r.Matcher(james+"IsOverQuota", newIsOverQuota)
 	r.Matcher(james+"IsRemoteDeliveryPermanentError", newIsRemoteDeliveryPermanentError)
@@ -96,11 +102,13 @@ func Register(r *container.Registry, s Services) {
 	r.Matcher(james+"SMTPAuthUserIs", newSMTPAuthUserIs)
 	r.Matcher(james+"SMTPIsAuthNetwork", newSMTPIsAuthNetwork)
 	r.Matcher(james+"SenderDomainIs", newSenderDomainIs)
+	r.Matcher(james+"SenderHasLDAPAttribute", newSenderHasLDAPAttribute(s.LDAP))
 	r.Matcher(james+"SenderHasMXRecord", newSenderHasMXRecord(s.DNS, s.Log))
 	r.Matcher(james+"SenderHostIs", newSenderHostIs)
 	r.Matcher(james+"SenderHostIsLocal", newSenderHostIsLocal(s.Local))
 	r.Matcher(james+"SenderInFakeDomain", newSenderInFakeDomain(s.DNS, nets))
 	r.Matcher(james+"SenderIs", newSenderIs)
+	r.Matcher(james+"SenderIsInLDAPGroup", newSenderIsInLDAPGroup(s.LDAP, s.Log))
 	r.Matcher(james+"SenderIsLocal", newSenderIsLocal(s.Local))
 	r.Matcher(james+"SenderIsNull", newSenderIsNull)
 	r.Matcher(james+"SenderIsRegex", newSenderIsRegex)
