@@ -10,6 +10,7 @@ type MailRepositoryStore struct {
 	Pos             Pos
 	DefaultProtocol string   // where only a path is given
 	Protocols       []string // the declared ones, in the order of the file
+	Reprocessings   []Reprocessing
 }
 
 // repositoryClasses are James's repositories, without package. All of them are
@@ -35,7 +36,7 @@ func (s MailRepositoryStore) Protocol(name string) (known, declared bool) {
 func (d *Dir) MailRepositoryStore() MailRepositoryStore {
 	f := d.XML("mailrepositorystore.xml")
 	in := section{f, f.Root, d.report}.root("mailrepositorystore")
-	in.known("defaultProtocol", "mailrepositories")
+	in.known("defaultProtocol", "mailrepositories", "scheduledReprocessing")
 	s := MailRepositoryStore{Pos: in.pos("")}
 	for _, e := range in.section("mailrepositories").elements() {
 		if e.Tag != "mailrepository" {
@@ -74,6 +75,7 @@ func (d *Dir) MailRepositoryStore() MailRepositoryStore {
 			s.DefaultProtocol, Suggest(s.DefaultProtocol, append(slices.Clone(s.Protocols), repositoryProtocols...)))
 		s.DefaultProtocol = "file"
 	}
+	s.Reprocessings = in.section("scheduledReprocessing").reprocessings()
 	return s
 }
 

@@ -192,10 +192,14 @@ var structural = map[string]bool{
 	"domainlist": true, "domainnames": true, "usersrepository": true, "recipientrewritetable": true,
 	"dnsservice": true, "servers": true, "searchpaths": true,
 	"mailrepositorystore": true, "mailrepositories": true, "mailrepository": true, "protocols": true,
+	"scheduledReprocessing": true, "reprocess": true,
 }
 
+// parametric are the elements whose children are values, whatever their names.
+var parametric = map[string]bool{"mailet": true, "handler": true, "reprocess": true}
+
 // stray warns about text where only elements make sense: between elements, and
-// in structural ones outside the parameters of a mailet or handler.
+// in structural ones outside parameters.
 func (b *builder) stray(e *etree.Element, outside bool) {
 	children := e.ChildElements()
 	holder := outside && structural[e.Tag]
@@ -208,6 +212,6 @@ func (b *builder) stray(e *etree.Element, outside bool) {
 			fmt.Sprintf("text %s between the elements of <%s> means nothing; remove it", excerpt(cd.Data), e.Tag)})
 	}
 	for _, c := range children {
-		b.stray(c, outside && e.Tag != "mailet" && e.Tag != "handler")
+		b.stray(c, outside && !parametric[e.Tag])
 	}
 }

@@ -49,6 +49,8 @@ type Deps struct {
 	// watches it. Zero: there is none.
 	ErrorRepository repository.URL
 
+	// Schedules are the reprocessings that nobody asks for.
+	Schedules []Schedule
 	// Tasks keeps the tasks beyond the end of the process. Nil: nothing does.
 	Tasks task.Storage
 
@@ -140,12 +142,8 @@ func readFileURL(url string) ([]byte, error) {
 // Listen opens the port and takes over the tasks of the former run, so that a
 // port in use and a bad store are noticed before anything runs.
 func (s *Server) Listen() error {
-	if s.deps.Tasks != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), restoreTimeout)
-		defer cancel()
-		if err := s.tasks.Restore(ctx, s.deps.Tasks, s.revive); err != nil {
-			return err
-		}
+	if err := s.Restore(); err != nil {
+		return err
 	}
 	addr := net.JoinHostPort(strings.Trim(s.cfg.Host, "[]"), strconv.Itoa(s.cfg.Port))
 	l, err := net.Listen("tcp", addr)
@@ -157,6 +155,16 @@ func (s *Server) Listen() error {
 	}
 	s.listener = l
 	return nil
+}
+
+// Restore takes over the tasks of the former run. Listen calls it.
+func (s *Server) Restore() error {
+	if s.deps.Tasks == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), restoreTimeout)
+	defer cancel()
+	return s.tasks.Restore(ctx, s.deps.Tasks, s.revive)
 }
 
 // Addr returns the address that Listen opened, nil before.
@@ -188,7 +196,7 @@ func (s *Server) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	taskCtx, stopTasks := context.WithCancel(ctx)
 	defer stopTasks()
-	wg.Go(func() { _ = s.tasks.Run(taskCtx) })
+	wg.Go(func() { _ = s.RunTasks(taskCtx) })
 
 	served := make(chan error, 1)
 	wg.Go(func() { served <- hs.Serve(s.listener) })
@@ -204,6 +212,16 @@ func (s *Server) Run(ctx context.Context) error {
 	if hs.Shutdown(grace) != nil {
 		hs.Close()
 	}
+	wg.Wait()
+	return err
+}
+
+// RunTasks runs the tasks and the schedules alone, for a server that answers no
+// requests, until ctx is done. Run calls it.
+func (s *Server) RunTasks(ctx context.Context) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { s.runSchedules(ctx) })
+	err := s.tasks.Run(ctx)
 	wg.Wait()
 	return err
 }
