@@ -26,19 +26,9 @@ import (
 // Source: sun.security.provider.JavaKeyStore (JDK).
 func readJKS(data []byte, secret string) (keystoreEntries, error) {
 	var out keystoreEntries
-	if !intactJKS(data, secret) {
-		return out, errSecret
-	}
-	if err := boundedJKS(data[:len(data)-sha1.Size]); err != nil {
+	store, password, err := loadJKS(data, secret)
+	if err != nil {
 		return out, err
-	}
-	password, ok := latin1(secret)
-	if !ok {
-		return out, errors.New("the secret of a JKS keystore can have characters up to U+00FF only; convert the file to PKCS12, or change its secret")
-	}
-	store := keystore.New(keystore.WithOrderedAliases(), keystore.WithCaseExactAliases())
-	if err := store.Load(bytes.NewReader(data), password); err != nil {
-		return out, fmt.Errorf("parse JKS keystore: %w", err)
 	}
 	for _, alias := range store.Aliases() {
 		if store.IsPrivateKeyEntry(alias) {
@@ -58,6 +48,25 @@ func readJKS(data []byte, secret string) (keystoreEntries, error) {
 		out.trusted = append(out.trusted, cert)
 	}
 	return out, nil
+}
+
+// loadJKS opens the keystore; password is the secret as the library wants it.
+func loadJKS(data []byte, secret string) (store keystore.KeyStore, password []byte, err error) {
+	if !intactJKS(data, secret) {
+		return store, nil, errSecret
+	}
+	if err := boundedJKS(data[:len(data)-sha1.Size]); err != nil {
+		return store, nil, err
+	}
+	password, ok := latin1(secret)
+	if !ok {
+		return store, nil, errors.New("the secret of a JKS keystore can have characters up to U+00FF only; convert the file to PKCS12, or change its secret")
+	}
+	store = keystore.New(keystore.WithOrderedAliases(), keystore.WithCaseExactAliases())
+	if err := store.Load(bytes.NewReader(data), password); err != nil {
+		return store, nil, fmt.Errorf("parse JKS keystore: %w", err)
+	}
+	return store, password, nil
 }
 
 // intactJKS checks the digest over the secret, some fixed words and all that
