@@ -29,6 +29,12 @@ func (s *Server) defineRoutes() {
 		if s.deps.DLP != nil {
 			s.dlpRoutes(rt)
 		}
+		if s.deps.Sieve != nil {
+			s.sieveRoutes(rt)
+		}
+		if s.deps.Vacations != nil {
+			s.vacationRoutes(rt)
+		}
 	}
 	if s.deps.DropLists != nil {
 		s.dropListRoutes(rt)

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mailetd/mailetd/conf"
+	"github.com/mailetd/mailetd/container/local"
 	"github.com/mailetd/mailetd/repository"
 	"github.com/mailetd/mailetd/webadmin/task"
 )
@@ -42,6 +43,12 @@ type Deps struct {
 	Directory    Directory
 	DropLists    DropLists
 	DLP          DLP // its domains are those of Directory
+
+	// Sieve and Vacations are what the users of Directory have said. CheckSieve
+	// tells what is wrong with a script, with line and column; nil: nothing is.
+	Sieve      local.SieveStorage
+	Vacations  local.VacationStorage
+	CheckSieve func(script []byte) error
 
 	// Health are the components in the order in which they are shown.
 	Health []HealthCheck

@@ -48,6 +48,7 @@ func someConnections() *fakeConnections {
 func withEverything(d *Deps) {
 	d.Certificates, d.Connections, d.Metrics = &fakeCertificates{n: 1}, someConnections(), metrics.New()
 	withPolicies(&localtest.Policies{})(d)
+	withSaid(&localtest.Said{})(d)
 }
 
 func TestReloadCertificates(t *testing.T) {

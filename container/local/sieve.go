@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"time"
+	"unicode/utf8"
 )
 
 // Errors of SieveStorage, compared with errors.Is.
@@ -17,6 +18,22 @@ var (
 	// ErrQuota: the scripts of the user would have more bytes than they may.
 	ErrQuota = errors.New("the scripts would be larger than the quota")
 )
+
+// maxScriptName bounds the name of a script, in characters (RFC 5804 §1.6).
+const maxScriptName = 128
+
+// CheckScriptName tells why name cannot be the name of a script (RFC 5804 §1.6).
+func CheckScriptName(name string) error {
+	if n := utf8.RuneCountInString(name); n == 0 || n > maxScriptName || !utf8.ValidString(name) {
+		return refuse(ErrInvalid, "the name of a script has 1 to 128 characters of UTF-8")
+	}
+	for _, r := range name {
+		if r < ' ' || r >= 0x7f && r <= 0x9f || r == '\u2028' || r == '\u2029' {
+			return refuse(ErrInvalid, "the name of a script has no control characters")
+		}
+	}
+	return nil
+}
 
 // SieveScript is what is known of a user's script, without its text.
 type SieveScript struct {

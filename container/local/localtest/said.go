@@ -145,6 +145,8 @@ func (s *Said) DeleteSieveScript(_ context.Context, user, name string) error {
 	defer s.mu.Unlock()
 	sc, ok := s.scripts[[2]string{user, name}]
 	switch {
+	case s.fail != nil:
+		return s.fail
 	case !ok:
 		return local.ErrNotFound
 	case sc.Active:
