@@ -1,7 +1,9 @@
 package sieve
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -45,10 +47,14 @@ func (l Limits) withDefaults() Limits {
 type Error struct {
 	Line, Column int
 	Text         string
+	cause        error
 }
 
 // Error returns line:column: text.
 func (e *Error) Error() string { return fmt.Sprintf("%d:%d: %s", e.Line, e.Column, e.Text) }
+
+// Unwrap returns what is behind the mistake, if anything.
+func (e *Error) Unwrap() error { return e.cause }
 
 // Errors are all mistakes of a script, in its order.
 type Errors []*Error
@@ -74,8 +80,10 @@ func (e Errors) Unwrap() []error {
 // Script is a compiled script. It does not change and may be run by several
 // goroutines at once.
 type Script struct {
-	tree   []*node
-	limits Limits
+	tree     []*node
+	calls    []*call
+	limits   Limits
+	captures bool // match variables can be seen
 }
 
 // Compile checks a script and makes it ready to run. The error is of type Errors.
@@ -86,5 +94,22 @@ func Compile(text []byte, limits Limits) (*Script, error) {
 	if err != nil {
 		return nil, Errors{err}
 	}
-	return &Script{tree: tree, limits: limits}, nil
+	c := &checker{limits: limits, ext: map[string]bool{}, variables: map[string]bool{}}
+	calls := c.script(tree)
+	if len(c.errs) > 0 {
+		slices.SortStableFunc(c.errs, func(a, b *Error) int {
+			return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+		})
+		return nil, c.errs
+	}
+	return &Script{tree: tree, calls: calls, limits: limits, captures: c.ext["variables"]}, nil
+}
+
+// Extensions returns the names that require takes, sorted.
+func Extensions() []string {
+	return []string{
+		"body", "comparator-i;ascii-casemap", "comparator-i;ascii-numeric", "comparator-i;octet", "copy", "date",
+		"editheader", "encoded-character", "envelope", "ereject", "fileinto", "imap4flags", "index", "mailbox",
+		"reject", "relational", "subaddress", "vacation", "vacation-seconds", "variables",
+	}
 }
