@@ -10,6 +10,7 @@ import (
 	"github.com/mailetd/mailetd/container/dns"
 	"github.com/mailetd/mailetd/container/local"
 	"github.com/mailetd/mailetd/container/metrics"
+	"github.com/mailetd/mailetd/mailets/bayes"
 	"github.com/mailetd/mailetd/mailets/ratelimit"
 	"github.com/mailetd/mailetd/repository"
 )
@@ -27,6 +28,7 @@ type Services struct {
 	DNS           dns.Resolver
 	Queues        repository.Queues
 	Repositories  repository.Repositories // what the mailets that read repositories ask; see Queues
+	Words         bayes.Storage           // what BayesianAnalysis learned; see Queues
 	Sieve         local.SieveStorage
 	Vacations     local.VacationStorage
 	Metrics       *metrics.Set
@@ -51,6 +53,7 @@ const (
 	spamassassin = "org.apache.james.spamassassin."
 	rspamd       = "org.apache.james.rspamd."
 	clamav       = "org.apache.james.clamav."
+	classic      = "org.apache.james.ai.classic."
 	jdkim        = "org.apache.james.jdkim.mailets."
 	ours         = "com.github.mailetd." // classes that James does not have
 )
@@ -58,12 +61,15 @@ const (
 // Register adds every mailet of this package to r. One line each, sorted.
 func Register(r *container.Registry, s Services) {
 	s = withDefaults(s)
+	r.Mailet(classic+"BayesianAnalysis", newBayesianAnalysis(s))
+	r.Mailet(classic+"BayesianAnalysisFeeder", newBayesianAnalysisFeeder(s))
 	r.Mailet(clamav+"ClamAVScan", newClamAVScan(s))
 	r.Mailet(jdkim+"ConvertTo7Bit", newConvertTo7Bit(s.Hostname))
 	r.Mailet(jdkim+"DKIMSign", newDKIMSign(s))
 	r.Mailet(jdkim+"DKIMVerify", newDKIMVerify(s))
 	r.Mailet(jdkim+"EncapsulatedDKIMSign", newEncapsulatedDKIMSign(s))
 	r.Mailet(jmapFilter+"JMAPFiltering", newJMAPFiltering)
+	r.Mailet(jmapMailet+"ExtractMDNOriginalJMAPMessageId", newExtractMDNOriginalJMAPMessageID)
 	r.Mailet(jmapMailet+"TextCalendarBodyToAttachment", newTextCalendarBodyToAttachment)
 	r.Mailet(ours+"LMTPDelivery", newLMTPDelivery(s))
 	r.Mailet(ours+"Pipe", newPipe(s))
@@ -74,6 +80,8 @@ func Register(r *container.Registry, s Services) {
 	r.Mailet(james+"AddDeliveredToHeader", newAddDeliveredToHeader)
 	r.Mailet(james+"AddFooter", newAddFooter(s.Log))
 	r.Mailet(james+"AddSubjectPrefix", newAddSubjectPrefix)
+	r.Mailet(james+"BayesianAnalysis", newBayesianAnalysis(s))
+	r.Mailet(james+"BayesianAnalysisFeeder", newBayesianAnalysisFeeder(s))
 	r.Mailet(james+"Bounce", newBounce(s))
 	r.Mailet(james+"ClamAVScan", newClamAVScan(s))
 	r.Mailet(james+"ClassifyBounce", newClassifyBounce)
@@ -86,6 +94,7 @@ func Register(r *container.Registry, s Services) {
 	r.Mailet(james+"DeconnectionRight", newDeconnectionRight)
 	r.Mailet(james+"EncapsulatedDKIMSign", newEncapsulatedDKIMSign(s))
 	r.Mailet(james+"Expires", newExpires)
+	r.Mailet(james+"ExtractMDNOriginalJMAPMessageId", newExtractMDNOriginalJMAPMessageID)
 	r.Mailet(james+"FoldLongLines", newFoldLongLines)
 	r.Mailet(james+"Forward", newForward(s))
 	r.Mailet(james+"FromRepository", newFromRepository(s))
@@ -110,6 +119,7 @@ func Register(r *container.Registry, s Services) {
 	r.Mailet(james+"Pipe", newPipe(s))
 	r.Mailet(james+"PostmasterAlias", newPostmasterAlias(s.Local, s.Postmaster))
 	r.Mailet(james+"PropagateError", newPropagateError)
+	r.Mailet(james+"RandomStoring", newRandomStoring(s))
 	r.Mailet(james+"RecipientRewriteTable", newRecipientRewriteTable(s))
 	r.Mailet(james+"RecipientToLowerCase", newRecipientToLowerCase)
 	r.Mailet(james+"RecoverAttachment", newRecoverAttachment(s.Log))
