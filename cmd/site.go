@@ -251,7 +251,7 @@ func (s *site) pipeline(l *live, queues repository.Queues, resolver dns.Resolver
 	mailets.Register(reg, mailets.Services{
 		Hostname: s.hostname, DefaultDomain: s.directory.DefaultDomain, Postmaster: s.postmaster,
 		MailDir: filepath.Join(s.flags.data, "mail"), Local: l.local, DNS: resolver, Queues: queues, Metrics: l.metrics, Log: s.log,
-		Repositories: l.store, Sieve: l.store, Vacations: l.store, // nothing asks them without one
+		Repositories: l.store, Words: l.store, Sieve: l.store, Vacations: l.store, // nothing asks them without one
 		Self: l.addrs.has, Rates: l.rates, ReadFile: s.dir.ReadFile,
 		UseRepository: func(url string) error {
 			u, err := s.useRepository(url)
