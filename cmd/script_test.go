@@ -32,12 +32,12 @@ func TestMain(m *testing.M) {
 //	hop-attempts NAME N   wait until the hop has seen N transactions, no more
 //	hop-rcpts NAME MATCH N wait until the hop has seen N RCPT commands with MATCH
 //	hop-last NAME         print the commands and the data of its last message
-//	serve [ARG…]          start mailetd with conf and data; sets $SMTP and $WEB
+//	serve [ARG…]          start mailetd with conf and data; sets $SMTP, $LMTP and $WEB
 //	env-port NAME FILE    replace port=0 in FILE by the port of the address $NAME
 //	hangup TEXT           send it SIGHUP and wait for TEXT in its log
 //	shutdown              end it with SIGTERM and wait for it
 //	send FROM PARAMS RCPT PARAMS [RCPT PARAMS…]   hand in a short message
-//	dialog FILE           an SMTP conversation: lines "C: …" and "S: prefix"
+//	dialog FILE [ADDRESS] an SMTP conversation: lines "C: …" and "S: prefix"; also with another server
 //	http METHOD PATH STATUS [BODY]   one request; the answer is stdout
 //	http-until METHOD PATH REGEXP    repeat until the answer matches
 //	http-key METHOD PATH [QUERY]     GET PATH, append the last key to PATH, request that

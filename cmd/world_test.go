@@ -143,6 +143,7 @@ func (w *world) serve(ts *testscript.TestScript, args []string) {
 	ts.Check(err)
 	w.server = server
 	ts.Setenv("SMTP", addrs["smtp"])
+	ts.Setenv("LMTP", addrs["lmtp"])
 	ts.Setenv("WEB", addrs["webadmin"])
 }
 
@@ -222,9 +223,14 @@ func (w *world) converse(ts *testscript.TestScript, steps []string) {
 
 // dialog holds an SMTP conversation. "S: 250" waits for a whole reply and
 // compares the beginning of its last line; "S: " lines in a row compare line by
-// line.
+// line. A second argument is the address of another server, or the path of its
+// socket.
 func (w *world) dialog(ts *testscript.TestScript, args []string) {
-	c, err := net.DialTimeout("tcp", ts.Getenv("SMTP"), patience)
+	network, address := "tcp", append(args, ts.Getenv("SMTP"))[1]
+	if filepath.IsAbs(address) {
+		network = "unix"
+	}
+	c, err := net.DialTimeout(network, address, patience)
 	ts.Check(err)
 	defer c.Close()
 	ts.Check(c.SetDeadline(time.Now().Add(patience)))

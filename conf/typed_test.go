@@ -286,7 +286,6 @@ func TestSmallProperties(t *testing.T) {
 		"healthcheck.properties": "healthcheck.period=5s\nreception.check.user=a@b\nreception.check.timeout=2\nadditional.healthchecks=com.acme.X\nfoo=1\n",
 		"droplists.properties":   "enabled=yes\n",
 		"extensions.properties":  "guice.extension.module=\nguice.extension.tasks=com.acme.A, com.acme.B\n",
-		"lmtpserver.xml":         `<lmtpservers><lmtpserver enabled="false"/><lmtpserver enabled="true"/></lmtpservers>`,
 	}), Options{Env: noEnv}, r)
 	if got, want := d.Classes(), []ClassMapping{{Pos{"classes.properties", 1, 1}, "com.acme.Local", "LocalDelivery"}}; !reflect.DeepEqual(got, want) {
 		t.Errorf("got classes %v, want %v", got, want)
@@ -303,7 +302,6 @@ extensions.properties:2:1: warning: guice.extension.tasks names Java classes (co
 healthcheck.properties:1:1: error: healthcheck.period: 5s is too short; want at least 10 seconds, with a unit
 healthcheck.properties:4:1: warning: additional.healthchecks names Java classes (com.acme.X), which have no effect here
 healthcheck.properties:5:1: warning: foo is not a key of healthcheck.properties; ignored
-lmtpserver.xml:1:43: warning: there is no LMTP listener here; mail can come in through smtpserver.xml, so set enabled="false"
 `
 	if got := problemLines(r); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

@@ -11,7 +11,6 @@ func (d *Dir) unread() {
 	for name, warn := range map[string]func(){
 		"extensions.properties":  d.extensions,
 		"healthcheck.properties": d.periodicChecks,
-		"lmtpserver.xml":         d.lmtp,
 	} {
 		_, props := d.props[name]
 		_, xml := d.xml[name]
@@ -36,16 +35,5 @@ func (d *Dir) periodicChecks() {
 		p.Warn("reception.check.user", "reception.check.user has no effect here: no mails are sent to see whether they arrive")
 	} else if p.Has("healthcheck.period") {
 		p.Warn("healthcheck.period", "healthcheck.period has no effect here: checks run when webadmin is asked for GET /healthcheck")
-	}
-}
-
-func (d *Dir) lmtp() {
-	f := d.XML("lmtpserver.xml")
-	in := section{f, f.Root, d.report}
-	for _, e := range in.elements() {
-		enabled, ok := parseBool(e.SelectAttrValue("enabled", "true"))
-		if e.Tag == "lmtpserver" && (enabled || !ok) {
-			d.report.Warnf(f.Pos(e), "there is no LMTP listener here; mail can come in through smtpserver.xml, so set enabled=\"false\"")
-		}
 	}
 }

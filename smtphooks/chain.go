@@ -31,6 +31,8 @@ type Chain struct {
 	quit       []QuitHook
 	authHooks  []AuthHook
 	lifespan   []LifespanHook
+	deliver    []DeliverToRecipientHook
+	deliverAll []DeliverMessageHook
 	local      Local
 }
 
@@ -52,17 +54,15 @@ func Build(server conf.SMTPServer, reg *Registry, s Services, r *conf.Report) *C
 			r.Errorf(p.Pos(""), "%s", reg.unknown(class))
 			continue
 		}
+		if !reg.lmtpClassAllowed(server, class, p, r) {
+			continue
+		}
 		if h, ok := load(f, p, s, r); ok {
 			c.add(h)
 			p.Close()
 		}
 	}
-	core, ok := reg.bundles[reg.resolve(server.Chain.Core)]
-	if !ok {
-		r.Errorf(server.Chain.Pos, "coreHandlersPackage: Can not load %s: no such bundle%s", server.Chain.Core,
-			conf.Suggest(server.Chain.Core, []string{james + "CoreCmdHandlerLoader", james + "NoAuthCmdHandlerLoader"}))
-	}
-	for _, class := range core {
+	for _, class := range reg.coreOf(server, r) {
 		c.add(reg.classes[class](emptyParams(class, r), s))
 	}
 	if jmx := server.Chain.JMX; jmx != "" && !strings.HasSuffix(jmx, ".JMXHandlersLoader") {
@@ -107,6 +107,8 @@ func (c *Chain) add(h any) {
 	appendIf(&c.quit, h)
 	appendIf(&c.authHooks, h)
 	appendIf(&c.lifespan, h)
+	appendIf(&c.deliver, h)
+	appendIf(&c.deliverAll, h)
 	if p, ok := h.(MailParamHook); ok {
 		for _, name := range p.MailParams() {
 			c.mailParams[name] = p

@@ -87,7 +87,7 @@ func TestManuals(t *testing.T) {
 	texts := manuals(t)
 	reg := NewRegistry()
 	for _, class := range reg.Classes() {
-		if slices.Contains(builtIn, class) || strings.HasSuffix(class, ".AuthCmdHandler") {
+		if slices.Contains(builtIn, class) || slices.Contains(lmtpBuiltIn, class) || strings.HasSuffix(class, ".AuthCmdHandler") {
 			continue
 		}
 		text := texts[simpleName(class)]

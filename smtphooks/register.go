@@ -62,6 +62,7 @@ func register(r *Registry) {
 	r.Bundle(james+"CoreCmdHandlerLoader", coreBundle)
 	r.Bundle(james+"NoAuthCmdHandlerLoader", noAuthBundle)
 	r.Bundle(james+"jmx.JMXHandlersLoader", nil)
+	registerLMTP(r)
 }
 
 // newCommandHandler makes the handlers that are part of the command loop.
@@ -102,8 +103,6 @@ var jamesOnly = []string{
 	"org.apache.james.examples.LoggingRcptHook", "org.apache.james.examples.MyCmdHandlerLoader",
 	"org.apache.james.examples.MyNoopCmdHandler", "org.apache.james.spamassassin.SpamAssassinHandler",
 	james + "POP3BeforeSMTPHandler", james + "fastfail.JDBCGreylistHandler",
-	"org.apache.james.lmtpserver.CoreCmdHandlerLoader", "org.apache.james.lmtpserver.MailetContainerCmdHandlerLoader",
-	"org.apache.james.lmtpserver.MailetContainerHandler",
 }
 
 // validRcptHandlers are classes of others that do what ValidRcptHandler does, and

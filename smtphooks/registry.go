@@ -42,6 +42,13 @@ type Services struct {
 	Log           *slog.Logger
 	Metrics       *metrics.Set // may be nil
 
+	// Mailboxes opens the mailboxes whose place a pattern tells ("" for the usual
+	// one), for LMTP.
+	Mailboxes func(pattern string) (Mailboxes, error)
+	// Process runs a mail through the processors, for LMTP: what shall come of it
+	// is in out then. An error means that it could not be processed at all.
+	Process func(ctx context.Context, m *container.Mail, out *container.Outbox) error
+
 	// Server is the configuration of the server whose chain is built; Build sets
 	// it for the factories.
 	Server conf.SMTPServer

@@ -39,6 +39,10 @@ func (c *conn) unknown(ctx context.Context, verb string) {
 		c.decide(d)
 		return
 	}
+	if c.e.cfg.LMTP {
+		c.unknownLMTP()
+		return
+	}
 	c.unrecognized(verb)
 }
 

@@ -80,7 +80,7 @@ func (c *conn) refresh() {
 	c.s.Relaying = authorized || c.s.User != ""
 	c.s.AuthAnnounced = c.e.announces(authorized, c.s.TLSProtocol != "")
 	c.mu.Lock()
-	c.info = ConnInfo{ID: c.s.ID, Server: c.s.Server, RemoteAddr: c.s.RemoteAddr, RemotePort: c.remotePort(), Connected: c.s.Connected,
+	c.info = ConnInfo{ID: c.s.ID, Protocol: c.e.protocol(), Server: c.s.Server, RemoteAddr: c.s.RemoteAddr, RemotePort: c.remotePort(), Connected: c.s.Connected,
 		Encrypted: c.s.TLSProtocol != "", User: c.s.User}
 	c.mu.Unlock()
 }
@@ -252,6 +252,8 @@ func (c *conn) discard() {
 	switch nc := c.nc.(type) {
 	case *net.TCPConn:
 		_ = nc.CloseWrite()
+	case *net.UnixConn:
+		_ = nc.CloseWrite()
 	case *tls.Conn:
 		_ = nc.CloseWrite()
 	}
@@ -278,7 +280,7 @@ func (c *conn) command(ctx context.Context, line string) {
 		c.startTLS(ctx, verb, arg)
 		return
 	}
-	if f, ok := verbs[verb]; ok {
+	if f, ok := c.e.verbs[verb]; ok {
 		f(c, ctx, arg)
 		return
 	}

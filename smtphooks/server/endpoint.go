@@ -18,10 +18,11 @@ import (
 	"github.com/mailetd/mailetd/smtphooks"
 )
 
-// endpoint is one <smtpserver>: its ports, its chain, its limits.
+// endpoint is one <smtpserver> or <lmtpserver>: its ports, its chain, its limits.
 type endpoint struct {
 	server    *Server
 	cfg       conf.SMTPServer
+	verbs     map[string]func(*conn, context.Context, string)
 	chain     *smtphooks.Chain
 	hello     string
 	smtputf8  bool
@@ -37,9 +38,12 @@ type endpoint struct {
 }
 
 func newEndpoint(s *Server, cfg conf.SMTPServer, reg *smtphooks.Registry, r *conf.Report) *endpoint {
-	e := &endpoint{server: s, cfg: cfg, perIP: map[netip.Addr]int{},
+	e := &endpoint{server: s, cfg: cfg, verbs: verbs, perIP: map[netip.Addr]int{},
 		hello:    cmp.Or(cfg.Hello, s.services.Hostname),
 		smtputf8: !slices.Contains(cfg.DisabledFeatures, "SMTPUTF8")}
+	if cfg.LMTP {
+		e.verbs = lmtpVerbs
+	}
 	if e.hello == "" {
 		e.hello = localName()
 	}
@@ -66,6 +70,9 @@ func (e *endpoint) banner() string {
 	if e.cfg.Greeting != "" {
 		return e.cfg.Greeting
 	}
+	if e.cfg.LMTP {
+		return e.hello + " LMTP Server (" + lmtpSoftware + ") ready"
+	}
 	return e.hello + " JAMES SMTP Server Server (JAMES SMTP Server ) ready" // sic
 }
 
@@ -90,8 +97,7 @@ func (e *endpoint) listen(ctx context.Context) error {
 		e.addHost(ctx, h)
 	}
 	for _, addr := range e.cfg.Bind {
-		var lc net.ListenConfig
-		l, err := lc.Listen(ctx, "tcp", addr)
+		l, err := open(ctx, addr)
 		if err != nil {
 			return fmt.Errorf("listen for %s: %w", e.cfg.Name, err)
 		}
@@ -171,6 +177,9 @@ func (e *endpoint) admit(nc net.Conn, start func(*conn)) {
 func remoteIP(nc net.Conn) netip.Addr {
 	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
 		return a.AddrPort().Addr().Unmap().WithZone("")
+	}
+	if _, ok := nc.(*net.UnixConn); ok {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1}) // who can open the socket is on this machine
 	}
 	return netip.IPv4Unspecified()
 }

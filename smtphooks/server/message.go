@@ -62,23 +62,28 @@ func (c *conn) brokenData(ctx context.Context, err error) {
 	c.e.log().InfoContext(ctx, "message broken off", c.about(slog.Any("err", err))...)
 }
 
-// endOfData gives the one reply to a message that was read to its end.
+// endOfData replies to a message that was read to its end: once, or in LMTP for
+// each recipient.
 func (c *conn) endOfData(ctx context.Context, d *dataReader) {
 	switch d.verdict {
 	case accepted:
 		c.deliver(ctx, d)
 		return
 	case tooBig:
-		c.reply(552, "", "Quota exceeded")
+		if c.e.cfg.LMTP {
+			c.answer(552, "5.3.4", "Message size exceeds fixed maximum message size")
+		} else {
+			c.answer(552, "", "Quota exceeded")
+		}
 	case headerTooBig:
-		c.reply(552, "5.3.4", "Header size is too large")
+		c.answer(552, "5.3.4", "Header size is too large")
 	case lineTooLong:
-		c.reply(500, "", "Line length exceeded. See RFC 2821 #4.5.3.1.")
+		c.answer(500, "", "Line length exceeded. See RFC 2821 #4.5.3.1.")
 	case notStored:
 		c.e.log().ErrorContext(ctx, "message not stored", "err", d.writeErr)
-		c.reply(451, "4.0.0", "Error processing message.")
+		c.answer(451, "4.0.0", "Error processing message.")
 	case looping:
-		c.reply(554, "5.4.6", "Too many hops")
+		c.answer(554, "5.4.6", "Too many hops")
 	}
 	c.e.server.count("mails_refused")
 	c.e.log().InfoContext(ctx, "mail refused", c.about(slog.Int64("size", d.size), slog.String("why", d.verdict.String()))...)
@@ -119,16 +124,18 @@ func (c *conn) deliver(ctx context.Context, d *dataReader) {
 	decision := c.e.chain.Message(ctx, c.s, m)
 	switch {
 	case decision.Refuses():
-		c.decide(decision)
+		c.answerAll(decision)
 		c.e.server.count("mails_refused")
 		code, _, text := decision.Reply()
 		c.e.log().InfoContext(ctx, "mail refused", c.about(size, slog.Int("code", code), slog.String("reply", text))...)
+	case decision.Action != smtphooks.OK && c.e.cfg.LMTP:
+		c.deliverEach(ctx, m, size)
 	case decision.Action != smtphooks.OK:
 		// Nobody took the mail: it must not be acknowledged.
 		c.e.log().ErrorContext(ctx, "no handler took the mail", c.about()...)
 		c.reply(451, "4.0.0", "Error processing message.")
 	default:
-		c.decide(decision)
+		c.answerAll(decision)
 		c.e.server.count("mails_accepted")
 		c.e.log().InfoContext(ctx, "mail accepted", c.about(size)...)
 	}

@@ -24,7 +24,11 @@ func (c *conn) received(ctx context.Context) []byte {
 	if s.TLSProtocol != "" {
 		b = append(b, fold+"(using "+s.TLSProtocol+" with cipher "+s.TLSCipher+")"...)
 	}
-	b = append(b, fold+"by "+s.Hello+" (JAMES SMTP Server ) with "+c.protocol()+" ID "+s.ID...)
+	software := "JAMES SMTP Server "
+	if c.e.cfg.LMTP {
+		software = lmtpSoftware
+	}
+	b = append(b, fold+"by "+s.Hello+" ("+software+") with "+c.protocol()+" ID "+s.ID...)
 	if len(s.Tx.Recipients) == 1 {
 		b = append(b, fold+"for <"+s.Tx.Recipients[0].Address.Path()+">"...)
 	}
@@ -36,12 +40,15 @@ func (c *conn) received(ctx context.Context) []byte {
 // protocol returns the value of the with clause (RFC 3848; RFC 6531 §3.7.3 for
 // messages that need SMTPUTF8).
 func (c *conn) protocol() string {
-	if c.s.HeloMode != "EHLO" {
+	p, utf8 := "ESMTP", "UTF8SMTP"
+	switch {
+	case c.e.cfg.LMTP:
+		p, utf8 = "LMTP", "UTF8LMTP"
+	case c.s.HeloMode != "EHLO":
 		return "SMTP"
 	}
-	p := "ESMTP"
 	if c.s.Tx.UTF8 {
-		p = "UTF8SMTP"
+		p = utf8
 	}
 	if c.s.TLSProtocol != "" {
 		p += "S"

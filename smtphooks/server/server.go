@@ -30,7 +30,7 @@ type Options struct {
 
 const defaultGrace = 4 * time.Second
 
-// Server is all SMTP servers of smtpserver.xml. New, Listen, Run: in this order,
+// Server is all servers of smtpserver.xml and lmtpserver.xml. New, Listen, Run: in this order,
 // each once. The other methods may be called at any time after New, by any
 // goroutine.
 type Server struct {
@@ -47,6 +47,7 @@ type Server struct {
 // ConnInfo describes one open connection.
 type ConnInfo struct {
 	ID         string
+	Protocol   string // "SMTP" or "LMTP"
 	Server     string // jmxName
 	RemoteAddr netip.Addr
 	RemotePort uint16 // 0 behind a proxy
@@ -106,13 +107,28 @@ func (s *Server) Listen(ctx context.Context) error {
 	return nil
 }
 
-// Addrs returns the addresses listened on, in the order of the configuration.
-func (s *Server) Addrs() []net.Addr {
-	var out []net.Addr
+// Listener is an address that is listened on.
+type Listener struct {
+	Protocol string // "SMTP" or "LMTP"
+	Addr     net.Addr
+}
+
+// Listeners returns what is listened on, in the order of the configuration.
+func (s *Server) Listeners() []Listener {
+	var out []Listener
 	for _, e := range s.endpoints {
 		for _, l := range e.listeners {
-			out = append(out, l.Addr())
+			out = append(out, Listener{e.protocol(), l.Addr()})
 		}
+	}
+	return out
+}
+
+// Addrs returns the addresses of Listeners.
+func (s *Server) Addrs() []net.Addr {
+	var out []net.Addr
+	for _, l := range s.Listeners() {
+		out = append(out, l.Addr)
 	}
 	return out
 }
