@@ -21,6 +21,21 @@ type Entry struct {
 // An Outbox is used by one goroutine.
 type Outbox struct {
 	entries []Entry
+	forks   []*Mail
+}
+
+// Fork makes m go on beside the mail that the mailet serves: behind the mailet in
+// the processor that is at work, or at the beginning of another one that m.State
+// names. It is for a mailet that gives some recipients a message of their own; m
+// is a copy of the mail, such as CloneFor makes, for recipients that the mailet
+// takes out of the mail.
+func (o *Outbox) Fork(m *Mail) { o.forks = append(o.forks, m) }
+
+// TakeForks returns what was forked since the last call. It is for the engine.
+func (o *Outbox) TakeForks() []*Mail {
+	forks := o.forks
+	o.forks = nil
+	return forks
 }
 
 // Send puts m into the spool, to be processed from m.State on, and marks it as

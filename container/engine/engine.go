@@ -164,7 +164,7 @@ func (r *run) serve(ctx context.Context, s *step, state string, mails []*contain
 				return nil, nil, err
 			}
 		}
-		for _, part := range [...]*container.Mail{hit, rest} {
+		place := func(part *container.Mail) {
 			switch {
 			case part == nil || part.State == container.StateGhost:
 			case part.State == state:
@@ -173,6 +173,11 @@ func (r *run) serve(ctx context.Context, s *step, state string, mails []*contain
 				leave = append(leave, part)
 			}
 		}
+		place(hit)
+		for _, fork := range r.out.TakeForks() {
+			place(fork)
+		}
+		place(rest)
 	}
 	return stay, leave, nil
 }
@@ -266,7 +271,7 @@ func (r *run) service(ctx context.Context, s *step, m *container.Mail) error {
 // into the outbox is dropped, so the recipients it put there must come back, and
 // those of a mail that it left with none.
 func (r *run) takeBack(m *container.Mail, mark int, state string) {
-	if r.out.Len() > mark || len(m.Recipients) == 0 {
+	if forks := r.out.TakeForks(); len(forks) > 0 || r.out.Len() > mark || len(m.Recipients) == 0 {
 		m.Recipients = slices.Clone(r.before)
 	}
 	r.out.Truncate(mark)
