@@ -224,9 +224,9 @@ func (s *Server) postDomain(w http.ResponseWriter, r *http.Request) error {
 	if !is {
 		return illegalArgument("'domainName' parameter should be an existing domain")
 	}
-	from, err := fromStep(r, deleteDataStep)
+	from, err := fromStep(r, s.deleteSteps(""))
 	if err != nil {
 		return err
 	}
-	return s.submit(w, r, &deleteDomainData{dir: s.deps.Directory, domain: d, from: from, log: s.log})
+	return s.submit(w, r, &deleteDomainData{dir: s.deps.Directory, steps: s.deleteSteps, domain: d, from: from, log: s.log})
 }

@@ -137,11 +137,11 @@ func (s *Server) revive(kind string, text json.RawMessage) (task.Task, error) {
 	case "clear-mail-queue", "delete-mails-from-mail-queue":
 		return &clearQueue{store: s.deps.Queues, queue: p.Queue, filter: p.Filter}, nil
 	case "DeleteUserDataTask":
-		return newDeleteUserData(s.deps.Directory, p.User, p.From), nil
+		return s.newDeleteUserData(p.User, p.From), nil
 	case "UsernameChangeTask":
-		return newRenameUser(s.deps.Directory, p.User, p.NewName, p.From), nil
+		return s.newRenameUser(p.User, p.NewName, p.From), nil
 	case "DeleteUsersDataOfDomainTask":
-		return &deleteDomainData{dir: s.deps.Directory, domain: p.Domain, from: p.From, log: s.log}, nil
+		return &deleteDomainData{dir: s.deps.Directory, steps: s.deleteSteps, domain: p.Domain, from: p.From, log: s.log}, nil
 	}
 	return nil, errors.New("no such kind of task")
 }

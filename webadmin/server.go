@@ -49,6 +49,9 @@ type Deps struct {
 	Sieve      local.SieveStorage
 	Vacations  local.VacationStorage
 	CheckSieve func(script []byte) error
+	// ForgetUser removes all that a user has said; the tasks that delete the data
+	// of users call it. Nil: there is nothing.
+	ForgetUser func(ctx context.Context, user string) error
 
 	// Health are the components in the order in which they are shown.
 	Health []HealthCheck

@@ -1,6 +1,7 @@
 package webadmin
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -124,4 +125,42 @@ func TestSaidFails(t *testing.T) {
 		b.wantError(method, path, "1", 500, "ServerError", "WebAdmin encountered an unexpected internal error", "disk full")
 	}
 	b.wantError("POST", "/vacation/bob@b.com", "{}", 500, "ServerError", "WebAdmin encountered an unexpected internal error", "disk full")
+}
+
+// The tasks that delete data delete what users have said; one step that fails stops
+// those behind it.
+func TestForgetUser(t *testing.T) {
+	var forgotten []string
+	var fail error
+	b := newBench(t, Config{}, func(d *Deps) {
+		d.ForgetUser = func(_ context.Context, user string) error {
+			forgotten = append(forgotten, user)
+			return fail
+		}
+	})
+	b.start()
+	info := func(from, rewriting, vacation string) string {
+		return `{"fromStep":` + from + `,"status":{"RecipientRewriteTableUserDeletionTaskStep":"` + rewriting + `","VacationDeleteUserTaskStep":"` + vacation +
+			`"},"timestamp":"2026-08-22T06:44:35.123Z","type":"DeleteUserDataTask","username":"bob@b.com"}`
+	}
+	const path = "/users/bob@b.com?action=deleteData"
+	wantInfo(t, b.task("POST", path, ""), "DeleteUserDataTask", "completed", info("null", "DONE", "DONE"))
+	wantInfo(t, b.task("POST", path+"&fromStep=VacationDeleteUserTaskStep", ""), "DeleteUserDataTask", "completed", info(`"VacationDeleteUserTaskStep"`, "SKIPPED", "DONE"))
+	fail = errors.New("disk full")
+	wantInfo(t, b.task("POST", path, ""), "DeleteUserDataTask", "failed", info("null", "DONE", "FAILED"))
+	fail = nil
+	b.task("POST", "/domains/b.com?action=deleteData", "")
+	if got := strings.Join(forgotten, " "); got != "bob@b.com bob@b.com bob@b.com alice@b.com bob@b.com" {
+		t.Errorf("forgotten: got %s", got)
+	}
+}
+
+func TestAbortedStep(t *testing.T) {
+	task := &stepTask{steps: []userStep{
+		{"a", func(context.Context) error { return errors.New("disk full") }},
+		{"b", func(context.Context) error { t.Error("ran behind one that failed"); return nil }},
+	}}
+	if err := task.Run(t.Context()); err == nil || err.Error() != "step a: disk full" || task.states["b"] != "ABORTED" {
+		t.Errorf("got %v, %v", err, task.states)
+	}
 }

@@ -210,11 +210,11 @@ func (s *Server) postUser(w http.ResponseWriter, r *http.Request) error {
 	if !exists && !r.URL.Query().Has("force") {
 		return illegalArgument("'username' parameter should be an existing user")
 	}
-	from, err := fromStep(r, deleteDataStep)
+	from, err := fromStep(r, s.deleteSteps(name))
 	if err != nil {
 		return err
 	}
-	return s.submit(w, r, newDeleteUserData(s.deps.Directory, name, from))
+	return s.submit(w, r, s.newDeleteUserData(name, from))
 }
 
 // renameUser makes mail for the old name reach the new one.
@@ -238,9 +238,9 @@ func (s *Server) renameUser(w http.ResponseWriter, r *http.Request) error {
 	case from == to:
 		return illegalArgument("'newUser' should be distinct from 'oldUser'")
 	}
-	step, err := fromStep(r, renameStep)
+	step, err := fromStep(r, s.renameSteps(from, to))
 	if err != nil {
 		return err
 	}
-	return s.submit(w, r, newRenameUser(s.deps.Directory, from, to, step))
+	return s.submit(w, r, s.newRenameUser(from, to, step))
 }

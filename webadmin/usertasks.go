@@ -1,10 +1,12 @@
 package webadmin
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +16,7 @@ import (
 // Names of the steps, James's classes.
 const (
 	deleteDataStep = "RecipientRewriteTableUserDeletionTaskStep"
+	forgetStep     = "VacationDeleteUserTaskStep" // of the Sieve scripts as well
 	renameStep     = "ForwardUsernameChangeTaskStep"
 )
 
@@ -23,48 +26,61 @@ const (
 	stepRunning = "IN_PROGRESS"
 	stepDone    = "DONE"
 	stepFailed  = "FAILED"
+	stepAborted = "ABORTED" // one before it failed
+	stepSkipped = "SKIPPED" // it is before the one to begin with
 )
 
-// fromStep reads the step to begin with. There is one step in each task, so it
-// is that one or a mistake.
-func fromStep(r *http.Request, step string) (*string, error) {
+// fromStep reads the step to begin with, one of those of the task.
+func fromStep(r *http.Request, steps []userStep) (*string, error) {
 	q := r.URL.Query()
 	if !q.Has("fromStep") {
 		return nil, nil
 	}
-	if v := q.Get("fromStep"); v != step {
+	v := q.Get("fromStep")
+	if !slices.ContainsFunc(steps, func(s userStep) bool { return s.name == v }) {
 		return nil, illegalArgument("Starting step not found: %s", v)
 	}
-	return &step, nil
+	return &v, nil
 }
 
-// stepTask is a task of one step about a user.
+// userStep is one thing that is done about a user.
+type userStep struct {
+	name string
+	run  func(ctx context.Context) error
+}
+
+// deleteSteps are what deletes the data of a user.
+func (s *Server) deleteSteps(user string) []userStep {
+	steps := []userStep{{deleteDataStep, func(ctx context.Context) error { return s.deps.Directory.RemoveUserMappings(ctx, user) }}}
+	if s.deps.ForgetUser != nil {
+		steps = append(steps, userStep{forgetStep, func(ctx context.Context) error { return s.deps.ForgetUser(ctx, strings.ToLower(user)) }})
+	}
+	return steps
+}
+
+func (s *Server) renameSteps(from, to string) []userStep {
+	return []userStep{{renameStep, func(ctx context.Context) error { return s.deps.Directory.RenameForwards(ctx, from, to) }}}
+}
+
+// stepTask is a task of several steps about a user.
 type stepTask struct {
 	kind          string
 	user, newName string         // of which data is deleted; to which is renamed
 	info          map[string]any // what names the user
-	step          string
-	from          *string
-	run           func(ctx context.Context) error
+	steps         []userStep
+	from          *string // nil: the first
 
-	mu    sync.Mutex
-	state string
+	mu     sync.Mutex
+	states map[string]string
 }
 
-func newDeleteUserData(dir Directory, user string, from *string) *stepTask {
-	return &stepTask{
-		kind: "DeleteUserDataTask", user: user, info: map[string]any{"username": user},
-		step: deleteDataStep, from: from, state: stepWaiting,
-		run: func(ctx context.Context) error { return dir.RemoveUserMappings(ctx, user) },
-	}
+func (s *Server) newDeleteUserData(user string, from *string) *stepTask {
+	return &stepTask{kind: "DeleteUserDataTask", user: user, info: map[string]any{"username": user}, steps: s.deleteSteps(user), from: from}
 }
 
-func newRenameUser(dir Directory, from, to string, start *string) *stepTask {
-	return &stepTask{
-		kind: "UsernameChangeTask", user: from, newName: to, info: map[string]any{"oldUser": from, "newUser": to},
-		step: renameStep, from: start, state: stepWaiting,
-		run: func(ctx context.Context) error { return dir.RenameForwards(ctx, from, to) },
-	}
+func (s *Server) newRenameUser(from, to string, start *string) *stepTask {
+	return &stepTask{kind: "UsernameChangeTask", user: from, newName: to,
+		info: map[string]any{"oldUser": from, "newUser": to}, steps: s.renameSteps(from, to), from: start}
 }
 
 func (t *stepTask) Type() string { return t.kind }
@@ -72,35 +88,54 @@ func (t *stepTask) Type() string { return t.kind }
 func (t *stepTask) Info(now time.Time) any {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	info := map[string]any{
-		"type": t.kind, "timestamp": instant(now), "fromStep": t.from,
-		"status": map[string]string{t.step: t.state},
+	status := map[string]string{}
+	for _, s := range t.steps {
+		status[s.name] = cmp.Or(t.states[s.name], stepWaiting)
 	}
+	info := map[string]any{"type": t.kind, "timestamp": instant(now), "fromStep": t.from, "status": status}
 	for k, v := range t.info {
 		info[k] = v
 	}
 	return info
 }
 
-func (t *stepTask) set(state string) {
+func (t *stepTask) set(step, state string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.state = state
+	if t.states == nil {
+		t.states = map[string]string{}
+	}
+	t.states[step] = state
 }
 
 func (t *stepTask) Run(ctx context.Context) error {
-	t.set(stepRunning)
-	if err := t.run(ctx); err != nil {
-		t.set(stepFailed)
-		return fmt.Errorf("step %s: %w", t.step, err)
+	begun := t.from == nil
+	var failed error
+	for _, s := range t.steps {
+		begun = begun || s.name == *t.from
+		switch {
+		case !begun:
+			t.set(s.name, stepSkipped)
+			continue
+		case failed != nil:
+			t.set(s.name, stepAborted)
+			continue
+		}
+		t.set(s.name, stepRunning)
+		if err := s.run(ctx); err != nil {
+			t.set(s.name, stepFailed)
+			failed = fmt.Errorf("step %s: %w", s.name, err)
+			continue
+		}
+		t.set(s.name, stepDone)
 	}
-	t.set(stepDone)
-	return nil
+	return failed
 }
 
 // deleteDomainData deletes the data of all users in a domain.
 type deleteDomainData struct {
 	dir    Directory
+	steps  func(user string) []userStep
 	domain string
 	from   *string
 	log    *slog.Logger
@@ -135,7 +170,7 @@ func (t *deleteDomainData) Run(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := t.dir.RemoveUserMappings(ctx, user); err != nil {
+		if err := (&stepTask{steps: t.steps(user), from: t.from}).Run(ctx); err != nil {
 			t.log.Error("data of user not deleted", "user", user, "err", err)
 			failed++
 			t.mu.Lock()

@@ -224,6 +224,12 @@ func TestRemovedUserSaysNothing(t *testing.T) {
 		_, _, err = s.ActiveSieveScript(ctx, user)
 		must(t, err)
 	}
+	must(t, s.PutUser(ctx, local.User{Name: "fay"}))
+	must(t, s.SetVacation(ctx, "fay", local.Vacation{Enabled: true}))
+	must(t, s.ForgetUser(ctx, "fay"))
+	if _, ok, err := s.User(ctx, "fay"); !ok || err != nil {
+		t.Errorf("a user of whom all is forgotten: got %v, %v", ok, err)
+	}
 	must(t, s.RemoveUser(ctx, "bob"))
 	if _, ok, err := s.User(ctx, "bob"); ok || err != nil {
 		t.Errorf("user: got %v, %v", ok, err)

@@ -116,6 +116,12 @@ func (w *writer) expireResponses() error {
 	return run(w.c, "DELETE FROM response WHERE until < ?", []value{w.now().UnixMilli()})
 }
 
+// ForgetUser removes the Sieve scripts and the vacation of a user, and whom they
+// have answered.
+func (s *Store) ForgetUser(ctx context.Context, user string) error {
+	return s.changeSieve(ctx, "forget what "+user+" has said", func(w *writer) error { return w.forgetUser(user) })
+}
+
 // forgetUser removes what a user who is removed has said: nobody who gets the name
 // later shall say it.
 func (w *writer) forgetUser(user string) error {
