@@ -75,6 +75,8 @@ var commands = []command{
 	{"check", "[-conf DIR] [-D name=value]...", "show every problem in the configuration; exit 1 on an error", (*program).check},
 	{"user", "add|list|delete|password [-conf DIR] [-data DIR] [NAME]", "administer accounts; passwords are read from standard input", (*program).user},
 	{"domain", "add|list|delete [-conf DIR] [-data DIR] [NAME]", "administer the domain list", (*program).domain},
+	{"sieve", "put|get|list|activate|delete|check [-conf DIR] [-data DIR] [-activate] [USER [NAME [FILE]]]",
+		"administer Sieve scripts; put reads FILE, - for standard input; activate without NAME activates none; check shows the mistakes of a FILE", (*program).sieve},
 	{"version", "", "show the version", (*program).version},
 }
 

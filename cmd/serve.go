@@ -173,6 +173,7 @@ func (s *site) listenAdmin(store *sqlite.Store, live *live, spooler *spool.Spool
 	if live.dropLists != nil {
 		deps.DropLists = live.dropLists
 	}
+	deps.Sieve, deps.Vacations, deps.CheckSieve, deps.ForgetUser = store, store, checkSieve, store.ForgetUser
 	cfg := s.web
 	if !cfg.Enabled {
 		cfg = webadmin.Config{Host: "localhost"} // its keys and passwords may be missing
