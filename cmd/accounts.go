@@ -96,23 +96,35 @@ func (p *program) administer(ctx context.Context, what string, args []string, ve
 
 // accounts opens the store, or, when a server has it, speaks to that server.
 func (p *program) accounts(ctx context.Context, f *flags) (accounts, func() error, error) {
+	s, store, d, err := p.openStore(ctx, f)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case store == nil:
+		return newRemoteAccounts(s.web), func() error { return nil }, nil
+	}
+	return directAccounts{d}, func() error { return store.Close(ctx) }, nil
+}
+
+// openStore opens the store of a configuration; it is nil when a server has it.
+func (p *program) openStore(ctx context.Context, f *flags) (*site, *sqlite.Store, *local.Directory, error) {
 	r := &conf.Report{}
 	s := p.load(f, slog.New(slog.DiscardHandler), r)
 	if r.HasErrors() {
-		return nil, nil, fmt.Errorf("the configuration has errors: %s", r.Problems()[0])
+		return nil, nil, nil, fmt.Errorf("the configuration has errors: %s", r.Problems()[0])
 	}
 	store, err := sqlite.Open(f.data, sqlite.Options{Logger: slog.New(slog.DiscardHandler)})
 	if errors.Is(err, sqlite.ErrLocked) {
-		return newRemoteAccounts(s.web), func() error { return nil }, nil
+		return s, nil, nil, nil
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	d := local.New(s.directory, store)
 	if err := d.Init(ctx); err != nil {
-		return nil, nil, errors.Join(err, store.Close(ctx))
+		return nil, nil, nil, errors.Join(err, store.Close(ctx))
 	}
-	return directAccounts{d}, func() error { return store.Close(ctx) }, nil
+	return s, store, d, nil
 }
 
 // directAccounts is the store itself.
@@ -173,41 +185,48 @@ func newRemoteAccounts(w conf.WebadminServer) remoteAccounts {
 // call makes a request; an answer that is no success is an error with the text
 // of the server.
 func (a remoteAccounts) call(ctx context.Context, method, path string, in, out any) error {
-	var body bytes.Buffer
+	var body []byte
 	if in != nil {
-		if err := json.NewEncoder(&body).Encode(in); err != nil {
+		var err error
+		if body, err = json.Marshal(in); err != nil {
 			return err
 		}
 	}
+	data, err := a.exchange(ctx, method, path, body)
+	if err != nil || out == nil {
+		return err
+	}
+	return json.Unmarshal(data, out)
+}
+
+// exchange makes a request and returns the body of the answer.
+func (a remoteAccounts) exchange(ctx context.Context, method, path string, body []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, a.base+path, &body)
+	req, err := http.NewRequestWithContext(ctx, method, a.base+path, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if a.secret != "" {
 		req.Header.Set("Password", a.secret)
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("a server holds the store, and its webadmin cannot be reached: %w", err)
+		return nil, fmt.Errorf("a server holds the store, and its webadmin cannot be reached: %w", err)
 	}
 	defer res.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(res.Body, 16<<20))
 	if err != nil {
-		return fmt.Errorf("%s %s: %w", method, path, err)
+		return nil, fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	if res.StatusCode == http.StatusUnauthorized {
-		return fmt.Errorf("a server holds the store, and its webadmin asks for credentials (%s): run the command with that server's -conf, "+
+		return nil, fmt.Errorf("a server holds the store, and its webadmin asks for credentials (%s): run the command with that server's -conf, "+
 			"whose webadmin.properties has a password, or use curl with a token", bytes.TrimSpace(data))
 	}
 	if res.StatusCode >= 300 {
-		return refusal(res.StatusCode, data)
+		return nil, refusal(res.StatusCode, data)
 	}
-	if out == nil {
-		return nil
-	}
-	return json.Unmarshal(data, out)
+	return data, nil
 }
 
 // refusal turns an error answer of webadmin into an error.
