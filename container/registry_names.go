@@ -31,18 +31,8 @@ var removed = map[string]string{
 
 // missing explains classes of James that this server does not have.
 var missing = map[string]string{
-	"AmqpForwardAttribute":     "AMQP is not spoken here; the mailet Webhook can post to a gateway",
-	"ICALToHeader":             "calendar parts are not read here",
-	"ICALToJsonAttribute":      "calendar parts are not read here",
-	"ICalendarParser":          "calendar parts are not read here",
-	"ManageSieveMailet":        "there are no Sieve scripts here",
-	"Sign":                     "S/MIME is not here",
-	"SMIMESign":                "S/MIME is not here",
-	"SMIMECheckSignature":      "S/MIME is not here",
-	"SMIMEDecrypt":             "S/MIME is not here",
-	"IsSMIMESigned":            "S/MIME is not here",
-	"IsSMIMEEncrypted":         "S/MIME is not here",
-	"IsX509CertificateSubject": "S/MIME is not here",
+	"AmqpForwardAttribute": "AMQP is not spoken here; the mailet Webhook can post to a gateway",
+	"ManageSieveMailet":    "there are no Sieve scripts here",
 }
 
 func keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -29,6 +29,7 @@ const (
 	composite = "org.apache.james.mailetcontainer.impl.matchers."
 	jmap      = "org.apache.james.jmap.mailet."
 	custom    = "org.apache.james.examples.custom.mailets."
+	smime     = "org.apache.james.transport.matcher."
 )
 
 // Register adds every matcher of this package to r. One line each, sorted.
@@ -44,6 +45,9 @@ func Register(r *container.Registry, s Services) {
 	r.Matcher(custom+"IsDelayedForMoreThan", newIsDelayedForMoreThan)
 	r.Matcher(jmap+"SentByJmap", newSentByJmap)
 	r.Matcher(container.MailetPackage+"XOriginatingIpInNetwork", newXOriginatingIpInNetwork(nets))
+	r.Matcher(smime+"IsSMIMEEncrypted", newIsSMIMEEncrypted)
+	r.Matcher(smime+"IsSMIMESigned", newIsSMIMESigned)
+	r.Matcher(smime+"IsX509CertificateSubject", newIsX509CertificateSubject)
 	r.Matcher(james+"All", newAll)
 	r.Matcher(james+"And", newAnd)
 	r.Matcher(james+"AtLeastPriority", newAtLeastPriority)
@@ -81,8 +85,11 @@ func Register(r *container.Registry, s Services) {
 	r.Matcher(james+"IsOverQuota", newIsOverQuota)
 	r.Matcher(james+"IsRemoteDeliveryPermanentError", newIsRemoteDeliveryPermanentError)
 	r.Matcher(james+"IsRemoteDeliveryTemporaryError", newIsRemoteDeliveryTemporaryError)
+	r.Matcher(james+"IsSMIMEEncrypted", newIsSMIMEEncrypted)
+	r.Matcher(james+"IsSMIMESigned", newIsSMIMESigned)
 	r.Matcher(james+"IsSenderInRRTLoop", newIsSenderInRRTLoop(s.Local, s.Log))
 	r.Matcher(james+"IsSingleRecipient", newIsSingleRecipient)
+	r.Matcher(james+"IsX509CertificateSubject", newIsX509CertificateSubject)
 	r.Matcher(james+"NESSpamCheck", newNESSpamCheck)
 	r.Matcher(james+"NextHopLacksDSN", newNextHopLacksDSN)
 	r.Matcher(james+"Not", newNot)
