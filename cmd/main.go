@@ -77,6 +77,8 @@ var commands = []command{
 	{"domain", "add|list|delete [-conf DIR] [-data DIR] [NAME]", "administer the domain list", (*program).domain},
 	{"sieve", "put|get|list|activate|delete|check [-conf DIR] [-data DIR] [-activate] [USER [NAME [FILE]]]",
 		"administer Sieve scripts; put reads FILE, - for standard input; activate without NAME activates none; check shows the mistakes of a FILE", (*program).sieve},
+	{"backup", "[-data DIR] [-no-maildirs] FILE", "write all mail and settings of a server, which may be running, into FILE (.gz: compressed; -: standard output)", (*program).backup},
+	{"restore", "[-data DIR] FILE", "make a data folder, which must be empty or missing, of what backup wrote", (*program).restore},
 	{"version", "", "show the version", (*program).version},
 }
 

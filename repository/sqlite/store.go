@@ -51,6 +51,7 @@ type Store struct {
 	room     room
 	buffers  bodyBuffers
 	fresh    *freshFiles
+	keeper   *keeper
 	read     *sql.DB
 	readBody *sql.Stmt
 	deniedBy *sql.Stmt
@@ -116,6 +117,14 @@ func open(dir string, opts Options) (_ *Store, err error) {
 	defer func() {
 		if err != nil {
 			s.lock.Close()
+		}
+	}()
+	if s.keeper, err = openKeeper(dir); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s.keeper.lock.Close()
 		}
 	}()
 	c, err := openDatabase(filepath.Join(dir, databaseName))
@@ -250,7 +259,7 @@ func (s *Store) close(ctx context.Context) error {
 		return fmt.Errorf("close store: %w", ctx.Err())
 	}
 	err := errors.Join(s.readBody.Close(), s.deniedBy.Close(), s.read.Close())
-	err = errors.Join(err, s.w.close(), s.lock.Close())
+	err = errors.Join(err, s.w.close(), s.keeper.lock.Close(), s.lock.Close())
 	if err != nil {
 		return fmt.Errorf("close store: %w", err)
 	}

@@ -111,7 +111,7 @@ func (w *writer) checkLog(limit int64) {
 // unlink removes a body file that has lost its row.
 func (w *writer) unlink(path string) {
 	defer w.s.fresh.remove(filepath.Base(path))
-	if err := w.s.files.remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := w.s.keeper.remove(w.s.files, path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		w.log.Warn("remove body file; the next start tries again", "err", err)
 	}
 }
@@ -146,7 +146,7 @@ func (s *Store) housekeep(ctx context.Context) (int, error) {
 		if len(used) > 0 {
 			continue
 		}
-		if err := s.files.remove(filepath.Join(s.bodies, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := s.keeper.remove(s.files, filepath.Join(s.bodies, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return removed, fmt.Errorf("remove unused body file: %w", err)
 		}
 		removed++

@@ -1,0 +1,168 @@
+package backup
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// maildirs adds folder dir and all below it. A folder with new and cur is the
+// Maildir of a user, its folders among those below. Symbolic links and special
+// files are left out.
+func (a *archive) maildirs(dir, name string) error {
+	entries, err := os.ReadDir(dir)
+	if gone(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if has(entries, "new") && has(entries, "cur") {
+		return a.maildir(dir, name)
+	}
+	if err := a.folder(dir, name); err != nil {
+		return err
+	}
+	for _, e := range entries {
+		from, to := filepath.Join(dir, e.Name()), name+"/"+e.Name()
+		switch {
+		case e.IsDir():
+			err = a.maildirs(from, to)
+		case e.Type().IsRegular():
+			err = a.other(from, to)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// passes is how often a Maildir is read at most.
+const passes = 10
+
+// maildir adds the Maildir of a user. Readers of mail move mails between folders
+// and give them other names, but for the part before ":". So all is read a second
+// time for what was moved, and again as long as something goes away between
+// the list and the copy. A mail that was moved meanwhile may be there twice.
+func (a *archive) maildir(dir, name string) error {
+	have := map[string]bool{}
+	for pass := range passes {
+		missed, err := a.tree(dir, name, have, pass == 0)
+		if err != nil {
+			return err
+		}
+		if missed == 0 && pass > 0 {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s: mails are renamed faster than they can be copied", dir)
+}
+
+// tree adds what is new in a folder of a Maildir and in those below it, and
+// returns how many mails went away before they could be opened.
+func (a *archive) tree(dir, name string, have map[string]bool, first bool) (missed int, err error) {
+	entries, err := os.ReadDir(dir)
+	if gone(err) {
+		return 0, nil
+	}
+	if err == nil && !have[name] {
+		have[name] = true
+		err = a.folder(dir, name)
+	}
+	if err != nil {
+		return 0, err
+	}
+	for _, e := range entries {
+		from, to := filepath.Join(dir, e.Name()), name+"/"+e.Name()
+		n := 0
+		switch {
+		case e.IsDir() && (e.Name() == "new" || e.Name() == "cur"):
+			n, err = a.newMails(from, to, name, have)
+		case e.IsDir() && e.Name() == "tmp" && !have[to]:
+			have[to] = true
+			err = a.folder(from, to)
+		case e.IsDir() && e.Name() != "tmp":
+			n, err = a.tree(from, to, have, first)
+		case first && e.Type().IsRegular() && !isIndex(e.Name()):
+			err = a.other(from, to)
+		}
+		missed += n
+		if err != nil {
+			return missed, err
+		}
+	}
+	return missed, nil
+}
+
+func has(entries []os.DirEntry, folder string) bool {
+	return slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.IsDir() && e.Name() == folder })
+}
+
+// isIndex reports whether name is a file that Dovecot makes again when it is
+// missing. The lists of UIDs and keywords are not.
+func isIndex(name string) bool {
+	return strings.HasPrefix(name, "dovecot.index") || strings.HasPrefix(name, "dovecot.list") || strings.HasSuffix(name, ".lock")
+}
+
+func (a *archive) folder(dir, name string) error {
+	info, err := os.Lstat(dir)
+	if gone(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return a.add(name, info, nil)
+}
+
+// other adds a file that is not a mail.
+func (a *archive) other(path, name string) error {
+	f, err := os.Open(path)
+	if gone(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(a.changing(name, f), f.Close())
+}
+
+// newMails adds the mails of new or cur, the folder dir of the Maildir folder box, that are
+// not among have.
+func (a *archive) newMails(dir, name, box string, have map[string]bool) (missed int, err error) {
+	entries, err := os.ReadDir(dir)
+	if gone(err) {
+		return 0, nil
+	}
+	if err == nil && !have[name] {
+		have[name] = true
+		err = a.folder(dir, name)
+	}
+	if err != nil {
+		return 0, err
+	}
+	for _, e := range entries {
+		unique, _, _ := strings.Cut(e.Name(), ":")
+		key := box + ":" + unique
+		if !e.Type().IsRegular() || have[key] {
+			continue
+		}
+		f, err := os.Open(filepath.Join(dir, e.Name()))
+		if gone(err) {
+			missed++
+			continue
+		}
+		if err != nil {
+			return missed, err
+		}
+		have[key] = true
+		if err := errors.Join(a.file(name+"/"+e.Name(), f), f.Close()); err != nil {
+			return missed, err
+		}
+	}
+	return missed, nil
+}
