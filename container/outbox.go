@@ -27,8 +27,7 @@ type Outbox struct {
 // Fork makes m go on beside the mail that the mailet serves: behind the mailet in
 // the processor that is at work, or at the beginning of another one that m.State
 // names. It is for a mailet that gives some recipients a message of their own; m
-// is a copy of the mail, such as CloneFor makes, for recipients that the mailet
-// takes out of the mail.
+// is a copy of the mail, such as CloneFor makes, under a derived name.
 func (o *Outbox) Fork(m *Mail) { o.forks = append(o.forks, m) }
 
 // TakeForks returns what was forked since the last call. It is for the engine.

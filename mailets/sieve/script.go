@@ -17,7 +17,7 @@ type Limits struct {
 	Variables int // different names; default 128 (RFC 5229 §6)
 	Edits     int // header fields that one run adds; default 64
 	// Steps is the budget of one run, in about the octets that are looked at;
-	// default 20 million, some tens of milliseconds.
+	// default 10 million, a tenth of a second.
 	Steps int
 	Body  int64 // octets of the content that tests of the body look at; default 1 MiB
 }
@@ -35,7 +35,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Variable, 4000)
 	def(&l.Variables, 128)
 	def(&l.Edits, 64)
-	def(&l.Steps, 20_000_000)
+	def(&l.Steps, 10_000_000)
 	if l.Body <= 0 {
 		l.Body = 1 << 20
 	}
