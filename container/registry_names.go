@@ -31,8 +31,7 @@ var removed = map[string]string{
 
 // missing explains classes of James that this server does not have.
 var missing = map[string]string{
-	"AmqpForwardAttribute": "AMQP is not spoken here; the mailet Webhook can post to a gateway",
-	"ManageSieveMailet":    "there are no Sieve scripts here",
+	"ManageSieveMailet": "there are no Sieve scripts here",
 }
 
 func keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -82,6 +82,7 @@ func Register(r *container.Registry, s Services) {
 	r.Mailet(james+"AddSubjectPrefix", newAddSubjectPrefix)
 	r.Mailet(james+"BayesianAnalysis", newBayesianAnalysis(s))
 	r.Mailet(james+"BayesianAnalysisFeeder", newBayesianAnalysisFeeder(s))
+	r.Mailet(james+"AmqpForwardAttribute", newAmqpForwardAttribute(s.Log))
 	r.Mailet(james+"Bounce", newBounce(s))
 	r.Mailet(james+"ClamAVScan", newClamAVScan(s))
 	r.Mailet(james+"ClassifyBounce", newClassifyBounce)
