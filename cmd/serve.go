@@ -143,6 +143,9 @@ func (s *site) prepare(ctx context.Context, store *sqlite.Store, live *live) err
 	if err := live.local.Init(ctx); err != nil {
 		return err
 	}
+	if err := live.local.Preset(ctx, s.users); err != nil {
+		return err
+	}
 	if err := live.rates.load(ctx); err != nil {
 		return err
 	}

@@ -44,6 +44,7 @@ type site struct {
 	directory local.Config
 	ldap      *conf.LDAP // nil: none is set up
 	dns       dns.Config
+	users     []local.PresetUser
 	lookupIPs bool        // the addresses of local domains are local, too
 	dropLists bool        // droplists.properties turns them on
 	redis     *conf.Redis // nil: rate limits are counted in the store
@@ -130,6 +131,9 @@ func (s *site) readLocal() {
 		s.directory.StaticMappings = static
 	}
 	s.lookupIPs = d.AutodetectIP
+	for _, p := range u.Users {
+		s.users = append(s.users, local.PresetUser{User: local.User{Name: p.Name, Algorithm: p.Algorithm, Hash: p.Hash}, Password: p.Password})
+	}
 	s.ldap = u.LDAP
 }
 

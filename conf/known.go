@@ -10,7 +10,7 @@ import (
 var readFiles = []string{
 	"mailetcontainer.xml", "smtpserver.xml", "lmtpserver.xml", "domainlist.xml", "usersrepository.xml",
 	"recipientrewritetable.xml", "dnsservice.xml", "mailrepositorystore.xml",
-	"webadmin.properties", "healthcheck.properties", "droplists.properties", "jvm.properties", "classes.properties",
+	"webadmin.properties", "healthcheck.properties", "droplists.properties", "redis.properties", "jvm.properties", "classes.properties",
 	"extensions.properties", // for its warning
 }
 
@@ -24,7 +24,7 @@ var passedOver = map[string]string{
 	"rabbitmq.properties": "RabbitMQ", "pulsar.properties": "Pulsar", "activemq.properties": "ActiveMQ",
 	"cassandra.properties": "Cassandra", "cassandra-driver.conf": "Cassandra", "postgres.properties": "PostgreSQL",
 	"james-database.properties": "JPA", "james-database-mariadb.properties": "JPA", "james-database-postgres.properties": "JPA",
-	"sqlResources.xml": "JDBC", "blob.properties": "the blob store", "redis.properties": "Redis",
+	"sqlResources.xml": "JDBC", "blob.properties": "the blob store",
 	"batchsizes.properties": "mailboxes", "opensearch.properties": "search", "elasticsearch.properties": "search",
 	"tika.properties": "search", "indexer.xml": "search", "listeners.xml": "mailbox events", "events.xml": "mailbox events",
 	"imapserver.xml": "IMAP", "pop3server.xml": "POP3", "managesieveserver.xml": "ManageSieve",

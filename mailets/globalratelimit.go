@@ -34,23 +34,32 @@ import (
 //   - totalSize: octets of these mails, each times its recipients.
 //   - exceededProcessor (default error): the processor for mail above a limit,
 //     which must exist.
-//   - keyPrefix, rateLimiterTimeout: accepted and of no effect: each mailet has
-//     counters of its own, in memory.
+//   - keyPrefix: a name for the counters. Mailets of this class whose keyPrefix,
+//     duration and precision are the same share their counters.
+//   - rateLimiterTimeout: how long to wait for the counters; a number alone counts
+//     seconds. Without it the time limits of the Redis client hold, some seconds.
 //
-// Differs from James: counters are kept in the memory of this process, as with James's
-// MemoryRateLimiterModule, and start from zero with it; more than 1000 steps in
-// a window are not kept apart; a message without octets or recipients is no
-// error, and no size is too large to be counted.
+// Counters are in the store: a restart leaves them as they are, and a crash
+// forgets at most what was counted in the last second. With redisURL in
+// redis.properties they are in Redis, for all machines that use it; when Redis
+// does not answer, the mailet fails, and onMailetException says what then becomes
+// of the mail.
+//
+// Differs from James: without Redis counters survive the process; classes do not
+// share counters; more than 1000 steps in a window are not kept apart; a message
+// without octets or recipients is no error, and no size is too large to be
+// counted.
 type GlobalRateLimit struct{ rateLimits }
 
-func newGlobalRateLimit(p *conf.Params) container.Mailet {
-	return &GlobalRateLimit{readRateLimits(p, true)}
+func newGlobalRateLimit(s Services) container.MailetFactory {
+	return func(p *conf.Params) container.Mailet { return &GlobalRateLimit{readRateLimits(s, p, "global", true)} }
 }
 
 // Service charges the mail.
-func (g *GlobalRateLimit) Service(_ context.Context, m *container.Mail, _ *container.Outbox) error {
-	if !g.take("", m.Message.Size(), len(m.Recipients)) {
+func (g *GlobalRateLimit) Service(ctx context.Context, m *container.Mail, _ *container.Outbox) error {
+	within, err := g.within(ctx, "", m)
+	if err == nil && !within {
 		m.State = g.exceeded
 	}
-	return nil
+	return err
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mailetd/mailetd/conf"
 	"github.com/mailetd/mailetd/container"
+	"github.com/mailetd/mailetd/mailets/ratelimit"
 )
 
 // PerRecipientRateLimit lets each recipient receive so much within a time. The
@@ -31,25 +32,36 @@ import (
 //   - size: octets of these mails, such as 1G.
 //   - exceededProcessor (default error): the processor for recipients above a
 //     limit, which must exist.
-//   - keyPrefix, rateLimiterTimeout: accepted and of no effect: each mailet has
-//     counters of its own, in memory.
+//   - keyPrefix: a name for the counters. Mailets of this class whose keyPrefix,
+//     duration and precision are the same share their counters.
+//   - rateLimiterTimeout: how long to wait for the counters; a number alone counts
+//     seconds. Without it the time limits of the Redis client hold, some seconds.
 //
 // Differs from James: as GlobalRateLimit; an address counts as one recipient
-// however it is written (upper and lower case); with more than 100000 recipients
-// in a window, those not seen lately are forgotten early; a mail can be split
-// any number of times.
+// however it is written (upper and lower case); a mail can be split any number of
+// times.
 type PerRecipientRateLimit struct{ rateLimits }
 
-func newPerRecipientRateLimit(p *conf.Params) container.Mailet {
-	return &PerRecipientRateLimit{readRateLimits(p, false)}
+func newPerRecipientRateLimit(s Services) container.MailetFactory {
+	return func(p *conf.Params) container.Mailet {
+		return &PerRecipientRateLimit{readRateLimits(s, p, "recipient", false)}
+	}
 }
 
 // Service charges the mail to each of its recipients.
-func (l *PerRecipientRateLimit) Service(_ context.Context, m *container.Mail, out *container.Outbox) error {
+func (l *PerRecipientRateLimit) Service(ctx context.Context, m *container.Mail, out *container.Outbox) error {
 	size := m.Message.Size()
-	var within, above []container.Address
+	charges := make([]ratelimit.Charge, 0, 2*len(m.Recipients))
 	for _, r := range m.Recipients {
-		if l.take(r.Key(), size, 1) {
+		charges = l.charges(charges, r.Key(), size, 1)
+	}
+	if err := l.take(ctx, charges); err != nil {
+		return err
+	}
+	var within, above []container.Address
+	for i, r := range m.Recipients {
+		each := len(charges) / len(m.Recipients)
+		if allWithin(charges[i*each : (i+1)*each]) {
 			within = append(within, r)
 		} else {
 			above = append(above, r)

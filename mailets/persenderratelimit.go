@@ -32,22 +32,29 @@ import (
 //   - totalSize: octets of these mails, each times its recipients.
 //   - exceededProcessor (default error): the processor for mail above a limit,
 //     which must exist.
-//   - keyPrefix, rateLimiterTimeout: accepted and of no effect: each mailet has
-//     counters of its own, in memory.
+//   - keyPrefix: a name for the counters. Mailets of this class whose keyPrefix,
+//     duration and precision are the same share their counters.
+//   - rateLimiterTimeout: how long to wait for the counters; a number alone counts
+//     seconds. Without it the time limits of the Redis client hold, some seconds.
 //
 // Differs from James: as GlobalRateLimit; an address counts as one sender
-// however it is written (upper and lower case); with more than 100000 senders
-// in a window, those not seen lately are forgotten early.
+// however it is written (upper and lower case).
 type PerSenderRateLimit struct{ rateLimits }
 
-func newPerSenderRateLimit(p *conf.Params) container.Mailet {
-	return &PerSenderRateLimit{readRateLimits(p, true)}
+func newPerSenderRateLimit(s Services) container.MailetFactory {
+	return func(p *conf.Params) container.Mailet {
+		return &PerSenderRateLimit{readRateLimits(s, p, "sender", true)}
+	}
 }
 
 // Service charges the mail to its sender.
-func (l *PerSenderRateLimit) Service(_ context.Context, m *container.Mail, _ *container.Outbox) error {
-	if !m.Sender.IsNull() && !l.take(m.Sender.Key(), m.Message.Size(), len(m.Recipients)) {
+func (l *PerSenderRateLimit) Service(ctx context.Context, m *container.Mail, _ *container.Outbox) error {
+	if m.Sender.IsNull() {
+		return nil
+	}
+	within, err := l.within(ctx, m.Sender.Key(), m)
+	if err == nil && !within {
 		m.State = l.exceeded
 	}
-	return nil
+	return err
 }

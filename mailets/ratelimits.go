@@ -1,6 +1,7 @@
 package mailets
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -12,14 +13,17 @@ import (
 
 // rateLimits are the limits of one mailet, nil for those it does not have.
 type rateLimits struct {
-	count, recipients, size, totalSize *ratelimit.Limiter
+	backend                            ratelimit.Backend
+	count, recipients, size, totalSize *ratelimit.Limit
+	timeout                            time.Duration // 0: none
 	exceeded                           string
 }
 
-// readRateLimits reads the parameters that the rate limits share. envelope tells
-// whether the limits that concern the recipients as a whole are among them.
-func readRateLimits(p *conf.Params, envelope bool) rateLimits {
-	l := rateLimits{exceeded: p.String("exceededProcessor", container.StateError)}
+// readRateLimits reads the parameters that the rate limits share. scope begins
+// the names of the counters; envelope tells whether the limits that concern the
+// recipients as a whole are among them.
+func readRateLimits(s Services, p *conf.Params, scope string, envelope bool) rateLimits {
+	l := rateLimits{backend: s.Rates, exceeded: p.String("exceededProcessor", container.StateError)}
 	p.Required("duration")
 	duration := p.Duration("duration", time.Second, time.Hour)
 	if duration < time.Second {
@@ -29,11 +33,14 @@ func readRateLimits(p *conf.Params, envelope bool) rateLimits {
 	if precision > duration {
 		p.Warn("precision", "<precision> is longer than <duration>; the window does not slide")
 	}
-	p.String("keyPrefix", "")
-	if p.String("rateLimiterTimeout", "") != "" && p.Duration("rateLimiterTimeout", time.Second, time.Second) == 0 {
-		p.Fail("rateLimiterTimeout", errors.New("want more than 0"))
+	prefix := p.String("keyPrefix", "")
+	if p.String("rateLimiterTimeout", "") != "" {
+		if l.timeout = p.Duration("rateLimiterTimeout", time.Second, time.Second); l.timeout <= 0 {
+			p.Fail("rateLimiterTimeout", errors.New("want more than 0"))
+		}
 	}
-	limit := func(name string, read func(string) int64) *ratelimit.Limiter {
+	shared := ""
+	limit := func(name string, read func(string) int64) *ratelimit.Limit {
 		text, there := p.Lookup(name)
 		if !there {
 			return nil
@@ -46,7 +53,11 @@ func readRateLimits(p *conf.Params, envelope bool) rateLimits {
 			p.Fail(name, fmt.Errorf("want a number above 0, not %q", text))
 			return nil
 		}
-		return ratelimit.New(n, duration, precision, nil)
+		made, known := l.backend.Limit(scope+"/"+prefix+"/"+name, ratelimit.Rule{Limit: n, Duration: duration, Precision: precision})
+		if known {
+			shared = name
+		}
+		return made
 	}
 	number := func(name string) int64 { return int64(p.Int(name, 1)) }
 	octets := func(name string) int64 { return p.Size(name, 1) }
@@ -57,22 +68,54 @@ func readRateLimits(p *conf.Params, envelope bool) rateLimits {
 	if l.count == nil && l.size == nil && l.recipients == nil && l.totalSize == nil {
 		p.Warn("", "%s has no limit and lets everything pass", p.Class())
 	}
+	if shared != "" {
+		p.Warn(shared, "another %s with the same <keyPrefix>, <duration> and <precision> has a <%s>: they share its counters, so a mail that passes both is counted twice; give each a <keyPrefix> of its own", p.Class(), shared)
+	}
 	return l
 }
 
-// take charges a mail for n recipients to key, and reports whether it keeps
-// within all limits. Each limit is charged, whatever the others say.
-func (l *rateLimits) take(key string, size int64, n int) bool {
-	ok := true
-	for _, t := range []struct {
-		limiter *ratelimit.Limiter
-		n       int64
-	}{{l.count, 1}, {l.recipients, int64(n)}, {l.size, size}, {l.totalSize, size * int64(n)}} {
-		if t.limiter != nil && !t.limiter.Take(key, t.n) {
-			ok = false
+// charges appends what a mail of size octets for n recipients is charged to
+// key, one for each limit.
+func (l *rateLimits) charges(list []ratelimit.Charge, key string, size, n int64) []ratelimit.Charge {
+	add := func(limit *ratelimit.Limit, n int64) {
+		if limit != nil {
+			list = append(list, ratelimit.Charge{Limit: limit, Key: key, N: n})
 		}
 	}
-	return ok
+	add(l.count, 1)
+	add(l.recipients, n)
+	add(l.size, size)
+	add(l.totalSize, size*n)
+	return list
+}
+
+// take decides about charges, within the time that the mailet gives for it.
+func (l *rateLimits) take(ctx context.Context, charges []ratelimit.Charge) error {
+	if l.timeout > 0 {
+		limited, cancel := context.WithTimeout(ctx, l.timeout)
+		defer cancel()
+		ctx = limited
+	}
+	return l.backend.Take(ctx, charges)
+}
+
+// within charges a mail to key, and reports whether it keeps within all limits.
+// Each limit is charged, whatever the others say.
+func (l *rateLimits) within(ctx context.Context, key string, m *container.Mail) (bool, error) {
+	charges := l.charges(make([]ratelimit.Charge, 0, 4), key, m.Message.Size(), int64(len(m.Recipients)))
+	if err := l.take(ctx, charges); err != nil {
+		return false, err
+	}
+	return allWithin(charges), nil
+}
+
+func allWithin(charges []ratelimit.Charge) bool {
+	for _, c := range charges {
+		if !c.Within {
+			return false
+		}
+	}
+	return true
 }
 
 // ReferredStates returns the processor for mail above a limit.

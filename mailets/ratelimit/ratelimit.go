@@ -1,118 +1,85 @@
-// Package ratelimit counts what passes within a time window, by key, in memory.
-// Counters start at zero with the process, and each process has its own.
+// Package ratelimit counts what passes within a time window, by key.
+//
+// There are two backends. Counters decide in memory and write behind into the
+// store, so that a restart gives nobody a fresh allowance; they belong to one
+// process. Redis asks a Redis server, which several machines may share.
+//
+// # Windows
+//
+// Time is cut into buckets as long as the precision, numbered from 1970 on, and
+// what counts is the sum of the current bucket and of those before it, as many as
+// the window is long: the window moves in steps. With a precision as long as
+// the window this is a fixed window, which starts again from zero at each
+// multiple of its length.
 package ratelimit
 
 import (
-	"sync"
+	"context"
+	"strings"
 	"time"
 )
-
-// maxKeys bounds the keys that are remembered. Beyond twice as many the counters
-// that were not used lately are forgotten before their window is over.
-const maxKeys = 100_000
 
 // maxBuckets bounds the parts of a window, and with it the memory of one key.
 const maxBuckets = 1000
 
-// Limiter lets so much pass per key within any window. Its methods may be called by
-// several goroutines at once.
-//
-// The window moves in steps: time is cut into buckets as long as the precision,
-// and what counts is the sum of the current bucket and of those before it, as
-// many as the window is long. With a precision as long as the window this is a
-// fixed window, which starts again from zero at each multiple of its length.
-type Limiter struct {
+// Rule is a limit per key.
+type Rule struct {
+	Limit    int64
+	Duration time.Duration // of the window
+	// Precision is the length of a step. 0, or longer than the window, is the
+	// window itself; a window has at most 1000 steps.
+	Precision time.Duration
+}
+
+// steps returns the length of a bucket and how many of them a window has.
+func (r Rule) steps() (step time.Duration, buckets int64) {
+	duration := max(r.Duration, time.Millisecond)
+	step = r.Precision
+	if step <= 0 || step > duration {
+		step = duration
+	}
+	// Whole milliseconds: both backends count in them.
+	step = max(step, (duration+maxBuckets-1)/maxBuckets)
+	step = (step + time.Millisecond - 1).Truncate(time.Millisecond)
+	return step, int64((duration + step - 1) / step)
+}
+
+// Limit is a rule with the counters that it is applied to. A backend makes it.
+type Limit struct {
+	name    string
 	limit   int64
 	step    time.Duration
 	buckets int64
-	now     func() time.Time
-	epoch   time.Time
-
-	mu sync.Mutex
-	// young has the keys used since turned, old those used in the period before.
-	// A key in neither has not been used for a whole window.
-	young, old map[string]*window
-	turned     int64 // bucket
+	table   *table // of Counters
 }
 
-// window holds the counts of one key.
-type window struct {
-	counts []count // oldest first, none empty
-	sum    int64
+// newLimit names the counters: those of the same name, window and step are the
+// same, whatever the limit is, so that it can be changed.
+func newLimit(name string, r Rule) *Limit {
+	step, buckets := r.steps()
+	window := time.Duration(buckets) * step
+	return &Limit{name: strings.Join([]string{name, window.String(), step.String()}, "/"), limit: r.Limit, step: step, buckets: buckets}
 }
 
-type count struct{ bucket, n int64 }
-
-// New returns a limiter of limit per duration. A precision of 0, or longer than
-// the window, is the window itself. now is the clock, nil for time.Now.
-func New(limit int64, duration, precision time.Duration, now func() time.Time) *Limiter {
-	if now == nil {
-		now = time.Now
-	}
-	duration = max(duration, 1)
-	if precision <= 0 || precision > duration {
-		precision = duration
-	}
-	precision = max(precision, duration/maxBuckets)
-	return &Limiter{
-		limit: limit, step: precision, buckets: int64((duration + precision - 1) / precision), now: now, epoch: now(),
-		young: map[string]*window{}, old: map[string]*window{},
-	}
+// Charge is something that wants to pass.
+type Charge struct {
+	Limit *Limit
+	Key   string
+	// N is added to what passed for the key, if that keeps within the limit. Less
+	// than one is never too much, and adds nothing.
+	N int64
+	// Within is the answer of Take.
+	Within bool
 }
 
-// Take adds n to what passed for key, and reports whether that keeps within the
-// limit. If not, nothing is added. Less than one is never too much, and adds
-// nothing.
-func (l *Limiter) Take(key string, n int64) bool {
-	if n <= 0 {
-		return true
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	bucket := int64(l.now().Sub(l.epoch) / l.step)
-	w := l.get(key, bucket)
-	w.expire(bucket - l.buckets)
-	if n > l.limit-w.sum {
-		return false
-	}
-	w.add(bucket, n)
-	return true
-}
-
-// get returns the window of key, and forgets keys that were not used for as long
-// as a window.
-func (l *Limiter) get(key string, bucket int64) *window {
-	if bucket-l.turned >= l.buckets || len(l.young) >= maxKeys {
-		l.old, l.young = l.young, map[string]*window{}
-		l.turned = bucket
-	}
-	if w, ok := l.young[key]; ok {
-		return w
-	}
-	w, ok := l.old[key]
-	if !ok {
-		w = &window{}
-	}
-	delete(l.old, key)
-	l.young[key] = w
-	return w
-}
-
-// expire drops the counts up to bucket last.
-func (w *window) expire(last int64) {
-	i := 0
-	for i < len(w.counts) && w.counts[i].bucket <= last {
-		w.sum -= w.counts[i].n
-		i++
-	}
-	w.counts = w.counts[:copy(w.counts, w.counts[i:])]
-}
-
-func (w *window) add(bucket, n int64) {
-	w.sum += n
-	if last := len(w.counts) - 1; last >= 0 && w.counts[last].bucket >= bucket {
-		w.counts[last].n += n // a clock that went back counts as now
-		return
-	}
-	w.counts = append(w.counts, count{bucket, n})
+// Backend keeps counters. Its methods may be called by several goroutines at
+// once.
+type Backend interface {
+	// Limit returns the limit of a rule. Limits of the same name whose windows
+	// and steps are the same share their counters; shared reports that another
+	// has them already.
+	Limit(name string, r Rule) (l *Limit, shared bool)
+	// Take decides about each of the charges, whatever becomes of the others.
+	// After an error none of the answers is good, and some may have been added.
+	Take(ctx context.Context, charges []Charge) error
 }

@@ -1,6 +1,7 @@
 package ratelimit
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -8,11 +9,37 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/mailetd/mailetd/container/local"
 )
 
 type clock struct{ t time.Time }
 
 func (c *clock) now() time.Time { return c.t }
+
+// one is a backend with one limit.
+type one struct {
+	*Counters
+	l *Limit
+	t testing.TB
+}
+
+func newOne(t testing.TB, store local.RateStorage, limit int64, duration, precision time.Duration, now func() time.Time) one {
+	c := NewCounters(store, nil, now)
+	l, shared := c.Limit("x", Rule{limit, duration, precision})
+	if shared {
+		t.Error("the first limit is shared")
+	}
+	return one{c, l, t}
+}
+
+func (o one) take(key string, n int64) bool {
+	list := [1]Charge{{Limit: o.l, Key: key, N: n}}
+	if err := o.Take(context.Background(), list[:]); err != nil {
+		o.t.Error(err)
+	}
+	return list[0].Within
+}
 
 func TestTake(t *testing.T) {
 	type step struct {
@@ -41,14 +68,14 @@ func TestTake(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			c := &clock{time.Unix(1e9, 0)}
 			start := c.t
-			l := New(tc.limit, tc.duration, tc.precision, c.now)
+			l := newOne(t, nil, tc.limit, tc.duration, tc.precision, c.now)
 			for i, st := range tc.steps {
 				c.t = start.Add(st.at)
-				if got := l.Take("k", st.n); got != st.want {
+				if got := l.take("k", st.n); got != st.want {
 					t.Fatalf("step %d %+v: got %t", i, st, got)
 				}
 			}
-			if !l.Take("another", 1) {
+			if !l.take("another", 1) {
 				t.Error("keys share a counter")
 			}
 		})
@@ -63,7 +90,7 @@ func FuzzTake(f *testing.F) {
 		d := time.Duration(duration)*time.Second + time.Second
 		p := time.Duration(precision) * time.Second
 		c := &clock{time.Unix(1e9, 0)}
-		l := New(int64(limit)+1, d, p, c.now)
+		l := newOne(t, nil, int64(limit)+1, d, p, c.now)
 		r := rand.New(rand.NewPCG(seed, 1))
 		type taken struct {
 			at time.Time
@@ -73,7 +100,7 @@ func FuzzTake(f *testing.F) {
 		for range 300 {
 			c.t = c.t.Add(time.Duration(r.IntN(int(d) / 4)))
 			n := int64(r.IntN(5))
-			if !l.Take("k", n) {
+			if !l.take("k", n) {
 				continue
 			}
 			log = append(log, taken{c.t, n})
@@ -91,7 +118,7 @@ func FuzzTake(f *testing.F) {
 			}
 		}
 		c.t = c.t.Add(d + max(p, d))
-		if !l.Take("k", int64(limit)+1) {
+		if !l.take("k", int64(limit)+1) {
 			t.Error("an idle key is still charged")
 		}
 	})
@@ -99,40 +126,40 @@ func FuzzTake(f *testing.F) {
 
 func TestForgets(t *testing.T) {
 	c := &clock{time.Unix(1e9, 0)}
-	l := New(1, time.Minute, time.Second, c.now)
+	l := newOne(t, nil, 1, time.Minute, time.Second, c.now)
 	for i := range 10000 {
 		c.t = c.t.Add(time.Second)
-		if !l.Take(fmt.Sprint(i), 1) {
+		if !l.take(fmt.Sprint(i), 1) {
 			t.Fatal(i)
 		}
-		if n := len(l.young) + len(l.old); n > 130 {
+		if n := len(l.l.table.young) + len(l.l.table.old); n > 130 {
 			t.Fatalf("%d keys are remembered of 60 in use", n)
 		}
 	}
-	if l.Take("9999", 1) || !l.Take("9000", 1) {
+	if l.take("9999", 1) || !l.take("9000", 1) {
 		t.Error("the last key is forgotten, or one of long ago is not")
 	}
 }
 
 func TestManyKeys(t *testing.T) {
 	c := &clock{time.Unix(1e9, 0)}
-	l := New(1, time.Hour, 0, c.now)
+	l := newOne(t, nil, 1, time.Hour, 0, c.now)
 	for i := range maxKeys*2 + 10 {
-		l.Take(fmt.Sprint(i), 1)
+		l.take(fmt.Sprint(i), 1)
 	}
-	if n := len(l.young) + len(l.old); n > 2*maxKeys {
+	if n := len(l.l.table.young) + len(l.l.table.old); n > 2*maxKeys {
 		t.Errorf("%d keys are remembered", n)
 	}
 }
 
 func TestConcurrent(t *testing.T) {
-	l := New(1000, time.Hour, time.Minute, nil)
+	l := newOne(t, nil, 1000, time.Hour, time.Minute, nil)
 	var passed atomic.Int64
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
 			for range 500 {
-				if l.Take("k", 1) {
+				if l.take("k", 1) {
 					passed.Add(1)
 				}
 			}
@@ -145,8 +172,8 @@ func TestConcurrent(t *testing.T) {
 }
 
 func BenchmarkTake(b *testing.B) {
-	l := New(math.MaxInt64, time.Hour, time.Minute, nil)
+	l := newOne(b, nil, math.MaxInt64, time.Hour, time.Minute, nil)
 	for b.Loop() {
-		l.Take("somebody@example.com", 1)
+		l.take("somebody@example.com", 1)
 	}
 }
