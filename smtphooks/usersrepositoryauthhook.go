@@ -23,3 +23,6 @@ func newUsersRepositoryAuth(_ *conf.Params, s Services) any { return &UsersRepos
 func (h *UsersRepositoryAuthHook) Auth(ctx context.Context, _ *Session, user, password string) (string, bool, error) {
 	return h.s.Local.Authenticate(ctx, user, password)
 }
+
+// SCRAMSource implements SCRAMAuthHook.
+func (h *UsersRepositoryAuthHook) SCRAMSource() SCRAMSource { return scramOf(h.s.Local) }

@@ -125,7 +125,7 @@ type Directory struct {
 	allSCRAM  cache[bool]
 	regexes   regexCache
 	detection detection
-	hashing   chan struct{} // bounds concurrent password hashing
+	hashing   chan struct{} // a place for each password that is hashed at a time: one processor is left for the mail
 	macKey    [32]byte
 	secretMu  sync.Mutex
 	secret    []byte   // of SCRAM, nil until read
@@ -147,7 +147,7 @@ func New(cfg Config, store Storage) *Directory {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	d := &Directory{cfg: cfg, store: store, hashing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)))}
+	d := &Directory{cfg: cfg, store: store, hashing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))}
 	d.domains.init(1, cacheTime)
 	d.users.init(maxCached, cacheTime)
 	d.mappings.init(maxCached, cacheTime)

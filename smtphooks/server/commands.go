@@ -13,6 +13,7 @@ import (
 // verbs are the commands; STARTTLS is looked for before them.
 var verbs = map[string]func(*conn, context.Context, string){
 	"AUTH": (*conn).auth,
+	"BDAT": (*conn).bdat,
 	"DATA": (*conn).data,
 	"EHLO": (*conn).ehlo,
 	"EXPN": func(c *conn, _ context.Context, _ string) { c.reply(502, "5.3.3", "EXPN is not supported") },
@@ -76,7 +77,7 @@ func (c *conn) helo(ctx context.Context, arg string) {
 
 func (c *conn) ehlo(ctx context.Context, arg string) {
 	if c.greeting(ctx, "EHLO", arg) {
-		c.reply(250, "", strings.Join(append([]string{c.hello(arg)}, c.features()...), "\n"))
+		c.reply(250, "", strings.Join(append([]string{c.hello(arg)}, c.features(ctx)...), "\n"))
 	}
 }
 
@@ -107,16 +108,17 @@ func (c *conn) hello(arg string) string {
 }
 
 // features returns the lines of the answer to EHLO, in James's order.
-func (c *conn) features() []string {
+func (c *conn) features(ctx context.Context) []string {
 	out := c.e.chain.Extensions(c.s)
 	if c.e.smtputf8 {
 		out = append(out, "SMTPUTF8") // RFC 6531
 	}
 	if c.s.AuthAnnounced {
-		mechs := strings.Join(c.e.cfg.Auth.Mechanisms, " ")
+		mechs := strings.Join(c.e.auth.offered(ctx, c.e.cfg.Auth.SCRAMNamed), " ")
 		out = append(out, "AUTH "+mechs, "AUTH="+mechs)
 	}
 	plain := append([]string{"PIPELINING", "ENHANCEDSTATUSCODES", "8BITMIME"}, c.e.chain.Keywords(c.s)...)
+	plain = append(plain, "CHUNKING") // RFC 3030
 	for _, f := range plain {
 		if keyword, _, _ := strings.Cut(f, " "); !slices.Contains(c.e.cfg.DisabledFeatures, keyword) {
 			out = append(out, f)
@@ -226,8 +228,8 @@ func (c *conn) sizeParam(p smtphooks.Param) bool {
 	return true
 }
 
-// bodyParam: RFC 6152. BINARYMIME needs BDAT, which is not offered: taking it
-// would let a client send what DATA cannot carry.
+// bodyParam: RFC 6152. BINARYMIME is not offered: taking it would let a client
+// send what DATA, by which the mail goes on, cannot carry.
 func (c *conn) bodyParam(p smtphooks.Param) bool {
 	v := strings.ToUpper(p.Value)
 	if v != "7BIT" && v != "8BITMIME" {
@@ -250,6 +252,10 @@ func (c *conn) utf8Param(p smtphooks.Param) bool {
 func (c *conn) rcpt(ctx context.Context, arg string) {
 	if !c.s.Tx.HasSender {
 		c.reply(503, "5.5.0", "Need MAIL before RCPT")
+		return
+	}
+	if c.chunks != nil {
+		c.reply(503, "5.5.1", "RCPT after BDAT") // the recipients are settled
 		return
 	}
 	args, err := parsePath(arg, "TO", c.e.cfg.RequireBrackets)

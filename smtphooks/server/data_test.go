@@ -155,7 +155,7 @@ func TestCommandLineLength(t *testing.T) {
 	c.expect("500 Line length exceeded. See RFC 2821 #4.5.3.1.", "250 2.0.0 OK")
 	c.send("NOOP " + strings.Repeat("x", 100_000) + "\r\nAUTH LOGIN\r\n")
 	c.expect("500 Line length exceeded. See RFC 2821 #4.5.3.1.", "334 ...")
-	c.send(strings.Repeat("x", 1001) + "\r\nNOOP\r\n")
+	c.send(strings.Repeat("x", maxSASLLine+1) + "\r\nNOOP\r\n")
 	c.expect("500 Line length exceeded. See RFC 2821 #4.5.3.1.", "250 2.0.0 OK")
 }
 

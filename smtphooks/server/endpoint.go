@@ -26,6 +26,7 @@ type endpoint struct {
 	chain     *smtphooks.Chain
 	hello     string
 	smtputf8  bool
+	auth      authentication
 	lifespan  time.Duration // of a connection; 0 means for ever
 	networks  smtphooks.Networks
 	hosts     []smtphooks.NetworkHost
@@ -49,6 +50,7 @@ func newEndpoint(s *Server, cfg conf.SMTPServer, reg *smtphooks.Registry, r *con
 	}
 	e.chain = smtphooks.Build(cfg, reg, s.services, r)
 	e.lifespan = e.chain.Lifespan()
+	e.auth = newAuthentication(cfg.Auth, e.chain)
 	for _, word := range cfg.AuthorizedAddresses.Words {
 		n, h, err := smtphooks.ParseNetwork(word)
 		if err != nil {
@@ -82,7 +84,7 @@ func (e *endpoint) authorized(ip netip.Addr) bool { return e.networks.Contains(i
 // announces reports whether AUTH is offered.
 func (e *endpoint) announces(authorized, encrypted bool) bool {
 	a := e.cfg.Auth
-	if !e.chain.HasAuth() || len(a.Mechanisms) == 0 || a.RequireSSL && !encrypted {
+	if !e.chain.HasAuth() || len(e.auth.mechanisms) == 0 || a.RequireSSL && !encrypted {
 		return false
 	}
 	return a.Announce == conf.AnnounceAlways || a.Announce == conf.AnnounceForUnauthorized && !authorized

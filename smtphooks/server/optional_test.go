@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -259,49 +258,5 @@ func TestMappedClass(t *testing.T) {
 		if got := r.Problems(); len(got) != 1 || got[0].Text != want {
 			t.Errorf("got %v, want %s", got, want)
 		}
-	}
-}
-
-// slowAuth counts how many passwords are checked at a time.
-type slowAuth struct {
-	entered   chan struct{}
-	hold      chan struct{}
-	now, most atomic.Int32
-}
-
-func (h *slowAuth) Auth(_ context.Context, _ *smtphooks.Session, user, _ string) (string, bool, error) {
-	n := h.now.Add(1)
-	defer h.now.Add(-1)
-	for most := h.most.Load(); n > most && !h.most.CompareAndSwap(most, n); most = h.most.Load() {
-	}
-	h.entered <- struct{}{}
-	<-h.hold
-	return user, true, nil
-}
-
-func TestPasswordChecksAtATime(t *testing.T) {
-	slow := &slowAuth{entered: make(chan struct{}, 100), hold: make(chan struct{})}
-	reg := smtphooks.NewRegistry()
-	reg.Handler("test.Slow", func(*conf.Params, smtphooks.Services) any { return slow })
-	h := startWith(t, `<handlerchain><handler class="test.Slow"/></handlerchain>`, reg, Options{})
-	limit := cap(h.hashing)
-	var clients []*client
-	for range limit + 5 {
-		c := h.dial()
-		c.expect("220 ...")
-		c.send(loginBob)
-		clients = append(clients, c)
-	}
-	for range limit {
-		<-slow.entered
-	}
-	other := h.dial() // mail goes on meanwhile
-	other.talk("S: 220 ...\nC: NOOP\nS: 250 ...")
-	close(slow.hold)
-	for _, c := range clients {
-		c.expect("235 ...")
-	}
-	if most := int(slow.most.Load()); most > limit {
-		t.Errorf("%d passwords at a time, want at most %d", most, limit)
 	}
 }

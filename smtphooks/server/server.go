@@ -10,13 +10,13 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mailetd/mailetd/conf"
+	"github.com/mailetd/mailetd/container/throttle"
 	"github.com/mailetd/mailetd/smtphooks"
 )
 
@@ -38,7 +38,7 @@ type Server struct {
 	services  smtphooks.Services
 	endpoints []*endpoint
 	counters  map[string]prometheus.Counter
-	hashing   chan struct{} // a place for each password that may be checked at a time
+	limiter   *throttle.Limiter
 
 	mu    sync.Mutex
 	conns map[*conn]struct{}
@@ -65,7 +65,7 @@ func New(cfgs []conf.SMTPServer, reg *smtphooks.Registry, services smtphooks.Ser
 	}
 	options.Grace = cmp.Or(options.Grace, defaultGrace)
 	s := &Server{options: options, services: services, conns: map[*conn]struct{}{}, counters: map[string]prometheus.Counter{},
-		hashing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))}
+		limiter: throttle.New(nil)}
 	for name, help := range counters {
 		if services.Metrics != nil {
 			s.counters[name] = services.Metrics.Counter("mailetd_smtp_"+name+"_total", help)
@@ -85,6 +85,7 @@ var counters = map[string]string{
 	"mails_refused":       "Mails refused over SMTP, at MAIL or at the end of the message.",
 	"recipients_refused":  "Recipients refused over SMTP.",
 	"auth_failures":       "Failed SMTP authentications.",
+	"auth_refused":        "SMTP authentications refused because too many from that address had failed.",
 	"tls_failures":        "Failed TLS handshakes.",
 }
 
