@@ -13,27 +13,6 @@ type inert struct{}
 // Service does nothing.
 func (inert) Service(context.Context, *container.Mail, *container.Outbox) error { return nil }
 
-// Sieve loads and does nothing: there are no Sieve scripts here. LocalDelivery
-// stores into Maildirs; let what reads them sort the mail, such as Dovecot with
-// Pigeonhole behind an LMTP gateway.
-//
-//	<mailet match="RecipientIsLocal" class="Sieve"/>
-//
-// Parameters: any name; none has an effect.
-//
-// Differs from James: James runs the recipient's active script.
-type Sieve struct{ inert }
-
-func newSieve(p *conf.Params) container.Mailet {
-	p.All()
-	return &Sieve{}
-}
-
-// InertReason says why nothing happens.
-func (*Sieve) InertReason() string {
-	return "there are no Sieve scripts here; mail goes to the folder that LocalDelivery chooses"
-}
-
 // JMAPFiltering loads and does nothing: the rules it would apply are kept by
 // JMAP, which is not here.
 //

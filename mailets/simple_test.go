@@ -119,7 +119,7 @@ func TestBadParameters(t *testing.T) {
 			t.Errorf("%s %s: got %q, want %q", tc.class, tc.params, problems, tc.want)
 		}
 	}
-	for _, class := range []string{"Sieve", "JMAPFiltering", "org.apache.james.jmap.mailet.filter.JMAPFiltering"} {
+	for _, class := range []string{"JMAPFiltering", "org.apache.james.jmap.mailet.filter.JMAPFiltering"} {
 		ma, problems := load(t, testRegistry(t), class, "<whatever>1</whatever><replyMode>x</replyMode>")
 		if i, ok := ma.(container.Inert); !ok || i.InertReason() == "" || len(problems) > 0 {
 			t.Errorf("%s: got %v; want it inert, with a reason", class, problems)
