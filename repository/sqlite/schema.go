@@ -56,7 +56,7 @@ CREATE TABLE dlp_rule (domain TEXT NOT NULL, position INTEGER NOT NULL, id TEXT 
 	explanation TEXT NOT NULL, sender INTEGER NOT NULL, recipients INTEGER NOT NULL, content INTEGER NOT NULL,
 	PRIMARY KEY (domain, position)) WITHOUT ROWID;`,
 
-	sieveTables + vacationTables + rateTables + bayesTables + greylistTables + taskTables + secretTables,
+	sieveTables + vacationTables + quotaTables + rateTables + bayesTables + greylistTables + taskTables + secretTables,
 }
 
 // migrate brings the database to the newest version, step by step, each in a
