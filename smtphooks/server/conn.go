@@ -40,7 +40,8 @@ type conn struct {
 
 	heloName     string // argument of the last HELO or EHLO that was accepted
 	authFailures int
-	rcptOctets   int // of the RCPT commands accepted in this transaction
+	chunks       *chunks // message arriving by BDAT, or nil
+	rcptOctets   int     // of the RCPT commands accepted in this transaction
 	proxyNeeded  bool
 	deadline     time.Time // for the next reads, when not zero
 	replied      bool      // to the current command
@@ -233,6 +234,11 @@ func (c *conn) sayGoodbye() {
 // finish writes what is left to say and closes.
 func (c *conn) finish(ctx context.Context) {
 	defer c.in.release()
+	defer func() {
+		if c.chunks != nil {
+			c.chunks.abort()
+		}
+	}()
 	defer func() { _ = c.nc.Close() }() // the client may be gone
 	_ = c.flush()
 	if c.linger && !c.isStopping() {
@@ -264,6 +270,7 @@ func (c *conn) discard() {
 // command carries out one command line.
 func (c *conn) command(ctx context.Context, line string) {
 	c.replied = false
+	defer c.dropChunks()
 	defer func() {
 		if p := recover(); p != nil {
 			c.e.log().ErrorContext(ctx, "SMTP command failed", "panic", p, "stack", string(debug.Stack()))

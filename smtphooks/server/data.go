@@ -19,7 +19,8 @@ const (
 	headerTooBig
 	lineTooLong
 	notStored
-	looping // too many Received fields
+	looping     // too many Received fields
+	bareLineEnd // a CR or LF outside CRLF, in a chunk
 )
 
 // dataReader takes in one message: it undoes dot-stuffing (RFC 5321 §4.5.2) and
@@ -29,6 +30,7 @@ type dataReader struct {
 	newBody func() repository.BodyWriter
 	maxLine int
 	maxSize int64 // 0: no limit
+	raw     bool  // there is neither dot-stuffing nor a final line
 
 	header   []byte
 	fields   int // length of header before the message began
@@ -88,7 +90,7 @@ func (d *dataReader) chunk(win []byte) (n int, end bool, err error) {
 		if lf == 0 || bytes.IndexByte(line, '\r') != lf-1 {
 			return n, false, errBareLineEnd
 		}
-		if line[0] == '.' {
+		if line[0] == '.' && !d.raw {
 			d.take(win[start:n])
 			if len(line) == 3 {
 				d.size += int64(n)

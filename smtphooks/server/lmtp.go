@@ -15,6 +15,7 @@ const lmtpSoftware = "JAMES Protocols Server"
 // lmtpVerbs are the commands of LMTP (RFC 2033 §4.1): LHLO in place of HELO and
 // EHLO, and no AUTH. As in James there is no HELP.
 var lmtpVerbs = map[string]func(*conn, context.Context, string){
+	"BDAT": (*conn).bdat,
 	"DATA": (*conn).data,
 	"EXPN": verbs["EXPN"],
 	"LHLO": (*conn).ehlo,

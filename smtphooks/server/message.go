@@ -25,6 +25,9 @@ func (c *conn) data(ctx context.Context, arg string) {
 	case len(c.s.Tx.Recipients) == 0:
 		c.reply(503, "5.5.0", "No recipients specified")
 		return
+	case c.chunks != nil:
+		c.reply(503, "5.5.1", "DATA after BDAT") // RFC 3030 §3
+		return
 	}
 	c.reply(354, "", "Ok Send data ending with <CRLF>.<CRLF>")
 	c.replied = false // the reply to the message is still owed
@@ -84,6 +87,8 @@ func (c *conn) endOfData(ctx context.Context, d *dataReader) {
 		c.answer(451, "4.0.0", "Error processing message.")
 	case looping:
 		c.answer(554, "5.4.6", "Too many hops")
+	case bareLineEnd:
+		c.answer(554, "5.6.0", "line delimiter must be CRLF")
 	}
 	c.e.server.count("mails_refused")
 	c.e.log().InfoContext(ctx, "mail refused", c.about(slog.Int64("size", d.size), slog.String("why", d.verdict.String()))...)
@@ -151,5 +156,5 @@ func (c *conn) about(more ...any) []any {
 
 // String returns what the log says.
 func (v verdict) String() string {
-	return [...]string{"accepted", "too big", "header too big", "line too long", "not stored", "too many hops"}[v]
+	return [...]string{"accepted", "too big", "header too big", "line too long", "not stored", "too many hops", "bare CR or LF"}[v]
 }
