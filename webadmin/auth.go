@@ -10,12 +10,15 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 )
 
 // refusal is an answer in plain text, as James gives it to whoever may not pass.
 type refusal struct {
 	status int
 	text   string
+	wrong  string        // the secret that was given, when it was wrong
+	retry  time.Duration // for 429
 }
 
 // guard decides who may pass. login names the caller in the log.
@@ -81,7 +84,7 @@ func (g passwordGuard) check(r *http.Request) (string, *refusal) {
 		given, ok = v[0], true
 	}
 	if !ok {
-		return "", &refusal{http.StatusUnauthorized, "No Password in header."}
+		return "", &refusal{status: http.StatusUnauthorized, text: "No Password in header."}
 	}
 	digest := sha256.Sum256([]byte(given))
 	known, allowed := 0, false
@@ -92,9 +95,9 @@ func (g passwordGuard) check(r *http.Request) (string, *refusal) {
 	}
 	switch {
 	case known == 0:
-		return "", &refusal{http.StatusUnauthorized, "Wrong password."}
+		return "", &refusal{status: http.StatusUnauthorized, text: "Wrong password.", wrong: "password " + given}
 	case !allowed:
-		return "", &refusal{http.StatusForbidden, "Insufficient permissions for this operation."}
+		return "", &refusal{status: http.StatusForbidden, text: "Insufficient permissions for this operation."}
 	}
 	return "password", nil
 }

@@ -69,15 +69,15 @@ func publicKey(block *pem.Block) (*rsa.PublicKey, error) {
 func (g *jwtGuard) check(r *http.Request) (string, *refusal) {
 	token, ok := bearer(r)
 	if !ok {
-		return "", &refusal{http.StatusUnauthorized, "No Bearer header."}
+		return "", &refusal{status: http.StatusUnauthorized, text: "No Bearer header."}
 	}
 	claims := jwt.MapClaims{}
 	if _, err := g.parser.ParseWithClaims(token, claims, func(*jwt.Token) (any, error) { return g.keys, nil }); err != nil {
-		return "", &refusal{http.StatusUnauthorized, "Invalid token."}
+		return "", &refusal{status: http.StatusUnauthorized, text: "Invalid token.", wrong: "token " + token}
 	}
 	login, _ := claims["sub"].(string)
 	if admin, _ := claims["admin"].(bool); !admin {
-		return login, &refusal{http.StatusUnauthorized, "Non authorized user."}
+		return login, &refusal{status: http.StatusUnauthorized, text: "Non authorized user."}
 	}
 	return login, nil
 }

@@ -33,7 +33,7 @@ func (s *Server) foreign(r *http.Request) *refusal {
 	if _, open := s.guard.(openGuard); !open || s.trusted(r.Header.Get("Origin")) {
 		return nil
 	}
-	f := &refusal{http.StatusForbidden, "Requests of other origins are refused: set a password, or cors.enable=true."}
+	f := &refusal{status: http.StatusForbidden, text: "Requests of other origins are refused: set a password, or cors.enable=true."}
 	switch site := r.Header.Get("Sec-Fetch-Site"); {
 	case site != "" && site != "none" && site != "same-origin":
 		return f

@@ -167,6 +167,7 @@ func (s *Server) serve(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if f := s.admit(r, firstSegment(raw)); f != nil {
+		f.setRetry(h)
 		w.WriteHeader(f.status)
 		_, _ = w.Write([]byte(f.text))
 		return
@@ -183,7 +184,7 @@ func (s *Server) admit(r *http.Request, base string) *refusal {
 	if !s.routes.protected[base] {
 		return nil // public, or no route at all
 	}
-	login, f := s.guard.check(r)
+	login, f := s.checkThrottled(r)
 	requestOf(r).login = login
 	return f
 }

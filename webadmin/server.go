@@ -19,6 +19,7 @@ import (
 
 	"github.com/mailetd/mailetd/conf"
 	"github.com/mailetd/mailetd/container/local"
+	"github.com/mailetd/mailetd/container/throttle"
 	"github.com/mailetd/mailetd/repository"
 	"github.com/mailetd/mailetd/webadmin/task"
 )
@@ -94,13 +95,14 @@ const (
 
 // Server is the HTTP server. Use it as New, Listen, Run.
 type Server struct {
-	cfg   Config
-	deps  Deps
-	log   *slog.Logger
-	now   func() time.Time
-	tasks *task.Manager
-	guard guard
-	tls   *tls.Config
+	cfg     Config
+	deps    Deps
+	log     *slog.Logger
+	now     func() time.Time
+	tasks   *task.Manager
+	guard   guard
+	limiter *throttle.Limiter
+	tls     *tls.Config
 
 	routes   *router
 	handler  http.Handler
@@ -137,6 +139,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	if s.tls, err = tlsConfig(cfg, s.deps); err != nil {
 		return nil, fmt.Errorf("webadmin: %w", err)
 	}
+	s.limiter = throttle.New(s.now)
 	s.warnOfCertificates()
 	s.tasks = task.NewManager(s.deps.Hostname, s.now, s.log)
 	s.deps.Health = s.withErrorRepository(s.deps.Health)
