@@ -95,6 +95,12 @@ func (r *Responder) Reply(ctx context.Context, m *container.Mail, out *container
 	return true, "", nil
 }
 
+// Compose returns the answer to m for to, without asking whether m may be answered:
+// for commands. Notes is not used.
+func (r *Responder) Compose(m *container.Mail, to container.Address, a Answer) (*container.Mail, error) {
+	return r.mail(m, to, &a, r.now())
+}
+
 func (r *Responder) now() time.Time {
 	if r.Now == nil {
 		return time.Now()
