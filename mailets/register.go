@@ -112,6 +112,7 @@ func Register(r *container.Registry, s Services) {
 	r.Mailet(james+"MailAttributesListToMimeHeaders", newMailAttributesListToMimeHeaders(s.Log))
 	r.Mailet(james+"MailAttributesToMimeHeaders", newMailAttributesToMimeHeaders)
 	r.Mailet(james+"MailToAllUsers", newMailToAllUsers(s.Local))
+	r.Mailet(james+"ManageSieveMailet", newManageSieveMailet(s))
 	r.Mailet(james+"MetricsMailet", newMetricsMailet(s.Metrics))
 	r.Mailet(james+"MimeDecodingMailet", newMimeDecodingMailet(s.Log))
 	r.Mailet(james+"NotifyPostmaster", newNotifyPostmaster(s))
@@ -173,6 +174,7 @@ func Register(r *container.Registry, s Services) {
 	r.Mailet(james+"debug.DumpSystemErr", newDumpSystemErr)
 	r.Mailet(james+"debug.ExceptionThrowingMailet", newExceptionThrowingMailet)
 	r.Mailet(james+"debug.Identity", newIdentity)
+	r.Mailet(james+"managesieve.ManageSieveMailet", newManageSieveMailet(s))
 }
 
 func withDefaults(s Services) Services {
