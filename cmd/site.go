@@ -114,7 +114,7 @@ func (s *site) readLocal() {
 	d, u, t := s.dir.DomainList(), s.dir.UsersRepository(), s.dir.RecipientRewriteTable()
 	s.directory = local.Config{
 		DefaultDomain: d.DefaultDomain, StaticDomains: d.Domains, ReadOnlyDomains: d.ReadOnly,
-		VirtualHosting: u.VirtualHosting, Algorithm: u.Algorithm, Administrators: u.Administrators, VerifyFailureDelay: u.VerifyFailureDelay,
+		VirtualHosting: u.VirtualHosting, Algorithm: u.Algorithm, HashIterations: u.HashIterations, Administrators: u.Administrators, VerifyFailureDelay: u.VerifyFailureDelay,
 		RecursiveMapping: t.Recursive, MappingLimit: t.Limit,
 	}
 	if d.Autodetect && s.hostname != "localhost" {

@@ -103,3 +103,25 @@ func TestAudienceFlag(t *testing.T) {
 		t.Errorf("got %+v, problems %v", got, r.Problems())
 	}
 }
+
+func TestSCRAMAlgorithm(t *testing.T) {
+	for algorithm, want := range map[string]struct {
+		iterations int
+		problem    string
+	}{
+		"SCRAM-SHA-256": {}, "scram-sha-256-100000": {iterations: 100000}, "SCRAM-SHA-256-4096": {iterations: 4096},
+		"SCRAM-SHA-256-4095":    {problem: "want a number from 4096 to 2000000"},
+		"SCRAM-SHA-256-2000001": {problem: "want a number from 4096 to 2000000"},
+	} {
+		dir := t.TempDir()
+		xml := "<usersrepository><algorithm>" + algorithm + "</algorithm></usersrepository>"
+		if err := os.WriteFile(filepath.Join(dir, "usersrepository.xml"), []byte(xml), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := &Report{}
+		u := Open(dir, Options{}, r).UsersRepository()
+		if u.HashIterations != want.iterations || (len(r.Problems()) > 0) != (want.problem != "") || want.problem != "" && !strings.Contains(r.Problems()[0].Text, want.problem) {
+			t.Errorf("%s: got %d, problems %v", algorithm, u.HashIterations, r.Problems())
+		}
+	}
+}

@@ -3,6 +3,7 @@ package conf
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -14,13 +15,14 @@ type UsersRepository struct {
 	// Algorithm and HashingMode are James's way to hash new passwords, here a
 	// preference of those who export them; what is stored is our own hash.
 	Algorithm, HashingMode string
+	HashIterations         int           // of <algorithm>SCRAM-SHA-256-n; 0: the default
 	Administrators         []string      // users who may act for others
 	VerifyFailureDelay     time.Duration // pause after a wrong password
 	LDAP                   *LDAP         // for the LDAP matchers; nil: not set up
 }
 
 // algorithms are James's hashes, with or without a mode.
-var algorithms = regexp.MustCompile(`(?i)^(MD5|SHA-?1|SHA-?256|SHA-?384|SHA-?512|NONE|PBKDF2(-SHA512)?(-\d+-\d+)?)(/(plain|salted|legacy|legacy_salted))?$`)
+var algorithms = regexp.MustCompile(`(?i)^(MD5|SHA-?1|SHA-?256|SHA-?384|SHA-?512|NONE|PBKDF2(-SHA512)?(-\d+-\d+)?|SCRAM-SHA-256(-\d+)?)(/(plain|salted|legacy|legacy_salted))?$`)
 
 // UsersRepository reads usersrepository.xml.
 //
@@ -45,6 +47,7 @@ func (d *Dir) UsersRepository() UsersRepository {
 	u.Algorithm = in.str("algorithm", u.Algorithm)
 	u.HashingMode = strings.ToLower(in.str("hashingMode", u.HashingMode))
 	u.VerifyFailureDelay = in.duration("verifyFailureDelay", time.Second, 0)
+	u.HashIterations = in.iterations(u.Algorithm)
 	if !algorithms.MatchString(u.Algorithm) {
 		d.report.Warnf(in.pos("algorithm"), "<algorithm> %q is unknown; passwords are hashed all the same", u.Algorithm)
 	}
@@ -57,4 +60,25 @@ func (d *Dir) UsersRepository() UsersRepository {
 		}
 	}
 	return u
+}
+
+// Bounds of the rounds of a SCRAM hash: RFC 7677 §4, and what a login may cost.
+const (
+	minIterations = 4096
+	mostHashing   = 2_000_000
+)
+
+// iterations returns the n of the algorithm SCRAM-SHA-256-n, 0 when it says
+// none.
+func (s section) iterations(algorithm string) int {
+	const name = "SCRAM-SHA-256-"
+	if len(algorithm) <= len(name) || !strings.EqualFold(algorithm[:len(name)], name) {
+		return 0
+	}
+	n, err := strconv.Atoi(algorithm[len(name):])
+	if err != nil || n < minIterations || n > mostHashing {
+		s.r.Errorf(s.pos("algorithm"), "<algorithm> is %q; want a number from %d to %d behind %s", algorithm, minIterations, mostHashing, name)
+		return 0
+	}
+	return n
 }

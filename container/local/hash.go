@@ -39,7 +39,7 @@ const (
 // verify checks a password. Whatever the account is, or whether there is one,
 // it does the work of at least one new hash, of so many iterations.
 func verify(u User, found bool, password string, iterations int) bool {
-	if found && u.Algorithm == scramAlgorithm {
+	if found && strings.EqualFold(u.Algorithm, scramAlgorithm) {
 		return verifySCRAM(u.Hash, password)
 	}
 	_ = saltedPassword(password, []byte("no salt for this"), iterations)

@@ -135,7 +135,7 @@ func (d *Directory) SCRAM(ctx context.Context, user string) (ScramKeys, error) {
 	fake := ScramKeys{Salt: hmacSHA256(secret, "salt\x00"+name)[:scramSaltLength], Iterations: d.cfg.HashIterations,
 		StoredKey: hmacSHA256(secret, "stored\x00"+name), ServerKey: hmacSHA256(secret, "server\x00"+name)}
 	k, ok := parseSCRAM(u.Hash)
-	if !found || u.Algorithm != scramAlgorithm || !ok {
+	if !found || !strings.EqualFold(u.Algorithm, scramAlgorithm) || !ok {
 		k = fake
 	}
 	k.Name, k.FailureDelay = name, d.cfg.VerifyFailureDelay
