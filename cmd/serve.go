@@ -166,7 +166,7 @@ func (s *site) listenAdmin(store *sqlite.Store, live *live, spooler *spool.Spool
 	if !s.web.Enabled {
 		s.log.Info("webadmin is off: enabled is not true in webadmin.properties")
 	}
-	deps := webadmin.Deps{Queues: store, Store: store, Repositories: store, Tasks: store, Schedules: live.schedules, Directory: live.local, DLP: live.dlp,
+	deps := webadmin.Deps{Queues: store, Store: store, Repositories: store, Tasks: store, Schedules: live.schedules, Directory: live.local, DLP: live.dlp, Quotas: live.quotas,
 		ErrorRepository: s.errorRepository, Hostname: s.hostname, Log: s.log, ReadFile: s.dir.ReadFile,
 		Certificates: certificates{live.smtp}, Connections: connections{live.smtp},
 		Health: append(s.healthChecks(store, spooler, live.pipeline.Runners), live.rates.healthChecks()...)}

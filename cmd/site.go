@@ -21,6 +21,7 @@ import (
 	"github.com/mailetd/mailetd/container/local"
 	"github.com/mailetd/mailetd/container/metrics"
 	"github.com/mailetd/mailetd/mailets"
+	"github.com/mailetd/mailetd/mailets/mailbox"
 	"github.com/mailetd/mailetd/matchers"
 	"github.com/mailetd/mailetd/repository"
 	"github.com/mailetd/mailetd/repository/sqlite"
@@ -68,6 +69,8 @@ type live struct {
 	dlp          *local.DLP
 	ldap         *ldap.Client // nil when none is set up
 	rates        rates
+	quotas       *local.Quotas
+	mailboxes    *mailbox.Usage
 	metrics      *metrics.Set
 	repositories map[repository.URL]bool
 	addrs        *listeners
@@ -216,6 +219,8 @@ func (s *site) build(store *sqlite.Store, r *conf.Report) *live {
 	l.local = local.New(directory, storage)
 	l.dlp = local.NewDLP(policies, nil)
 	l.rates = s.newRates(store)
+	l.mailboxes = mailbox.NewUsage()
+	l.quotas = local.NewQuotas(store, l.local, l.mailboxes)
 	if s.dropLists {
 		l.dropLists = local.NewDropLists(policies)
 	}
@@ -251,12 +256,12 @@ func (s *site) pipeline(l *live, queues repository.Queues, resolver dns.Resolver
 		return &engine.Pipeline{}
 	}
 	reg := container.NewRegistry()
-	matchers.Register(reg, matchers.Services{Local: l.local, DNS: resolver, DropLists: l.dropLists, DLP: l.dlp, LDAP: l.ldap, Log: s.log})
+	matchers.Register(reg, matchers.Services{Local: l.local, DNS: resolver, DropLists: l.dropLists, DLP: l.dlp, Quotas: l.quotas, LDAP: l.ldap, Log: s.log})
 	mailets.Register(reg, mailets.Services{
 		Hostname: s.hostname, DefaultDomain: s.directory.DefaultDomain, Postmaster: s.postmaster,
 		MailDir: filepath.Join(s.flags.data, "mail"), Local: l.local, DNS: resolver, Queues: queues, Metrics: l.metrics, Log: s.log,
 		Repositories: l.store, Words: l.store, Sieve: l.store, Vacations: l.store, // nothing asks them without one
-		Self: l.addrs.has, Rates: l.rates, ReadFile: s.dir.ReadFile,
+		Self: l.addrs.has, Rates: l.rates, Mailboxes: l.mailboxes, ReadFile: s.dir.ReadFile,
 		UseRepository: func(url string) error {
 			u, err := s.useRepository(url)
 			l.repositories[u] = err == nil

@@ -132,14 +132,19 @@ func (s section) elements() []*etree.Element {
 }
 
 // known warns about the elements that are none of names, and about those given
-// twice, of which the first counts.
+// twice, of which the first counts. A name with dots behind it may be repeated.
 func (s section) known(names ...string) {
 	seen := map[string]bool{}
+	plain := make([]string, len(names))
+	repeated := map[string]bool{}
+	for i, n := range names {
+		plain[i], repeated[n] = strings.CutSuffix(n, "...")
+	}
 	for _, c := range s.elements() {
 		switch {
-		case !slices.Contains(names, c.Tag):
-			s.r.Warnf(s.f.Pos(c), "<%s> is not an element of <%s>; ignored%s", c.Tag, s.e.Tag, Suggest(c.Tag, names))
-		case seen[c.Tag]:
+		case !slices.Contains(plain, c.Tag):
+			s.r.Warnf(s.f.Pos(c), "<%s> is not an element of <%s>; ignored%s", c.Tag, s.e.Tag, Suggest(c.Tag, plain))
+		case seen[c.Tag] && !repeated[c.Tag+"..."]:
 			s.r.Warnf(s.f.Pos(c), "<%s> is given twice; the first one counts", c.Tag)
 		}
 		seen[c.Tag] = true

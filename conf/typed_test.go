@@ -118,6 +118,17 @@ func TestUsersRepository(t *testing.T) {
 		{name: "ldap without class", attrs: ` ldapHosts="ldap://x"`, problems: []string{ldap}},
 		{name: "ldap attributes beside another class", attrs: ` class="org.apache.james.user.jpa.JPAUsersRepository" ldapHost="ldap://x"`, problems: []string{ldap}},
 		{name: "ldap class and ours", attrs: ` class="com.github.mailetd.UsersLDAPRepository"`, problems: []string{ldap}},
+		{name: "users", xml: `<user name="Bob@here.test" password="secret"/><user name="eve@here.test" algorithm="SHA-512/salted" hash="abc="/>`, change: func(u *UsersRepository) {
+			u.Users = []PresetUser{{Pos: Pos{"usersrepository.xml", 2, 1}, Name: "bob@here.test", Password: "secret"}, {Pos: Pos{"usersrepository.xml", 2, 47}, Name: "eve@here.test", Algorithm: "SHA-512/salted", Hash: "abc="}}
+		}},
+		{name: "bad users", xml: `<user/><user name="a"/><user name="b" password="x" hash="y"/><user name="c" hash="y"/><user name="d" hash="y" algorithm="ROT13"/><user name="e" password="x" pasword="y"/><user name="E" password="x"/>`,
+			change: func(u *UsersRepository) {
+				u.Users = []PresetUser{{Pos: Pos{"usersrepository.xml", 2, 130}, Name: "e", Password: "x"}}
+			}, problems: []string{
+				"2:1: error: <user> needs name=", "2:8: error: <user> a needs either password= or hash=", "2:24: error: <user> b needs either password= or hash=",
+				`2:62: error: <user> c: algorithm= is ""; with hash= it tells how the hash was made, such as SHA-512/salted or PBKDF2-SHA512`,
+				`2:87: error: <user> d: algorithm= is "ROT13"; with hash= it tells how the hash was made, such as SHA-512/salted or PBKDF2-SHA512`,
+				`2:130: warning: attribute pasword of <user> is ignored (did you mean "password"?)`, "2:171: error: <user> e is there twice"}},
 		{name: "our class alone", attrs: ` class="com.github.mailetd.UsersRepository"`},
 		{name: "ldap for matchers", attrs: ours + ` ldapHost="ldap://x"`, change: ldapOf(func(*LDAP) {})},
 		{name: "all of ldap", attrs: ours + ` ldapHosts="ldap://x, ldaps://y:1636," principal="cn=reader" credentials="secret" filter="(a=b)" poolSize="2" connectionTimeout="100"` +

@@ -18,6 +18,7 @@ type UsersRepository struct {
 	HashIterations         int           // of <algorithm>SCRAM-SHA-256-n; 0: the default
 	Administrators         []string      // users who may act for others
 	VerifyFailureDelay     time.Duration // pause after a wrong password
+	Users                  []PresetUser  // ours: accounts that are there from the start
 	LDAP                   *LDAP         // for the LDAP matchers; nil: not set up
 }
 
@@ -35,7 +36,7 @@ func (d *Dir) UsersRepository() UsersRepository {
 		return u
 	}
 	known := []string{"enableVirtualHosting", "algorithm", "hashingMode", "administratorId", "administratorIds", "verifyFailureDelay",
-		"destination", "enableForwarding"}
+		"destination", "enableForwarding", "user..."}
 	if u.LDAP = in.ldap(); u.LDAP != nil {
 		known = append(known, "domains", "restriction", "supportsVirtualHosting")
 	}
@@ -46,6 +47,7 @@ func (d *Dir) UsersRepository() UsersRepository {
 	}
 	u.Algorithm = in.str("algorithm", u.Algorithm)
 	u.HashingMode = strings.ToLower(in.str("hashingMode", u.HashingMode))
+	u.Users = in.presetUsers()
 	u.VerifyFailureDelay = in.duration("verifyFailureDelay", time.Second, 0)
 	u.HashIterations = in.iterations(u.Algorithm)
 	if !algorithms.MatchString(u.Algorithm) {
