@@ -69,6 +69,9 @@ func newDispatcher(s Services, p *conf.Params, folder string) *mailbox.Dispatche
 	case !layout.HasDomain() && s.Local.VirtualHosting():
 		p.Warn("maildir", "<maildir> has no %%d: users of the same name in two domains share one mailbox")
 	}
+	if s.Mailboxes != nil {
+		s.Mailboxes.Add(layout)
+	}
 	return &mailbox.Dispatcher{
 		Store:     mailbox.NewStore(layout, s.Hostname, s.Log),
 		Users:     s.Local,

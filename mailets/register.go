@@ -11,6 +11,7 @@ import (
 	"github.com/mailetd/mailetd/container/local"
 	"github.com/mailetd/mailetd/container/metrics"
 	"github.com/mailetd/mailetd/mailets/bayes"
+	"github.com/mailetd/mailetd/mailets/mailbox"
 	"github.com/mailetd/mailetd/mailets/ratelimit"
 	"github.com/mailetd/mailetd/repository"
 )
@@ -33,6 +34,8 @@ type Services struct {
 	Vacations     local.VacationStorage
 	Metrics       *metrics.Set
 	Log           *slog.Logger
+	// Mailboxes is told where mailboxes are; nil does not want to know.
+	Mailboxes *mailbox.Usage
 	// Rates keeps the counters of rate limits; nil keeps them in memory.
 	Rates ratelimit.Backend
 	// Self reports whether this server itself receives mail at an address; it must

@@ -331,7 +331,6 @@ func TestAttributeMatchers(t *testing.T) {
 		{class: "AtMostPriority", condition: "5", attributes: attrs{container.AttrPriority: int32(-9)}, want: all},
 		{class: "AtMostPriority", condition: "5", attributes: attrs{container.AttrPriority: int32(6)}, want: ""},
 		{class: "AtMostPriority", condition: "5", want: ""},
-		{class: "IsOverQuota", want: ""},
 	})
 }
 
@@ -342,12 +341,5 @@ func TestHasExceptionUnknownClass(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), "java.io.IOException") {
 		t.Errorf("no warning that names the class: %q", log.String())
-	}
-}
-
-func TestIsOverQuotaIsInert(t *testing.T) {
-	ma, _ := newIsOverQuota("")
-	if i, ok := ma.(container.Inert); !ok || i.InertReason() == "" {
-		t.Error("IsOverQuota gives no reason for never matching")
 	}
 }

@@ -4,26 +4,41 @@ import (
 	"context"
 
 	"github.com/mailetd/mailetd/container"
+	"github.com/mailetd/mailetd/container/local"
 )
 
-// IsOverQuota matches nobody. In James it matches the recipients whose mailbox
-// would be over its quota with the message; there are no mailbox quotas here.
+// IsOverQuota matches the recipients whose mailbox would hold more than it may
+// with the message: more messages, or more octets. The limits are set with
+// webadmin's /quota: for all, for a domain, for a user; of each limit the
+// narrowest counts, and a recipient without any does not match.
 //
 //	<mailet match="IsOverQuota" class="Bounce"/>
 //
+// Put it in front of LocalDelivery, which itself knows no quotas. A mailbox is
+// measured by its files, whoever puts them there or removes them, the trash
+// included. For a large mailbox the result is kept for up to ten seconds, so
+// that mails that come together may pass a limit together.
+//
 // Condition: none.
 //
-// Differs from James: there are no quotas, so nobody is over one.
-type IsOverQuota struct{}
+// Differs from James: nothing.
+type IsOverQuota struct{ quotas *local.Quotas }
 
-func newIsOverQuota(string) (container.Matcher, error) { return &IsOverQuota{}, nil }
-
-// Match returns nobody.
-func (*IsOverQuota) Match(context.Context, *container.Mail) ([]container.Address, error) {
-	return nil, nil
+func newIsOverQuota(quotas *local.Quotas) container.MatcherFactory {
+	return func(string) (container.Matcher, error) { return &IsOverQuota{quotas}, nil }
 }
 
-// InertReason says why the matcher never matches.
-func (*IsOverQuota) InertReason() string {
-	return "mailboxes have no quotas here, so no recipient is over one"
+// Match returns the recipients whose mailbox is full.
+func (i *IsOverQuota) Match(ctx context.Context, m *container.Mail) ([]container.Address, error) {
+	var out []container.Address
+	for _, r := range m.Recipients {
+		over, err := i.quotas.Over(ctx, r, m.Message.Size())
+		if err != nil {
+			return nil, err
+		}
+		if over {
+			out = append(out, r)
+		}
+	}
+	return out, nil
 }

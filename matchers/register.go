@@ -18,6 +18,7 @@ type Services struct {
 	// start of a configuration that uses them.
 	DropLists *local.DropLists
 	DLP       *local.DLP
+	Quotas    *local.Quotas
 	// LDAP is for the LDAP matchers; nil without settings, which stops the start of
 	// a configuration that uses them.
 	LDAP *ldap.Client
@@ -82,7 +83,7 @@ func Register(r *container.Registry, s Services) {
 	r.Matcher(james+"IsInDropList", newIsInDropList(s.DropLists))
 	r.Matcher(james+"IsInLDAPGroup", newIsInLDAPGroup(s.LDAP, s.Log))
 	r.Matcher(james+"IsMarkedAsSpam", newIsMarkedAsSpam)
-	r.Matcher(james+"IsOverQuota", newIsOverQuota)
+	r.Matcher(james+"IsOverQuota", newIsOverQuota(s.Quotas))
 	r.Matcher(james+"IsRemoteDeliveryPermanentError", newIsRemoteDeliveryPermanentError)
 	r.Matcher(james+"IsRemoteDeliveryTemporaryError", newIsRemoteDeliveryTemporaryError)
 	r.Matcher(james+"IsSMIMEEncrypted", newIsSMIMEEncrypted)

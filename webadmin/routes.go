@@ -36,6 +36,9 @@ func (s *Server) defineRoutes() {
 			s.vacationRoutes(rt)
 		}
 	}
+	if s.deps.Quotas != nil && s.deps.Directory != nil {
+		s.quotaRoutes(rt)
+	}
 	if s.deps.DropLists != nil {
 		s.dropListRoutes(rt)
 	}

@@ -44,6 +44,7 @@ type Deps struct {
 	Directory    Directory
 	DropLists    DropLists
 	DLP          DLP // its domains are those of Directory
+	Quotas       Quotas
 
 	// Sieve and Vacations are what the users of Directory have said. CheckSieve
 	// tells what is wrong with a script, with line and column; nil: nothing is.
@@ -104,6 +105,7 @@ type Server struct {
 	limiter *throttle.Limiter
 	tls     *tls.Config
 
+	quotaMu  sync.Mutex // while one of two limits is changed
 	routes   *router
 	handler  http.Handler
 	requests atomic.Uint64

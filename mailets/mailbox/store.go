@@ -86,7 +86,11 @@ func (s *Store) Deliver(m *Message) error {
 		}
 	}
 	s.cleaned.box(s, box)
-	return d.write(m)
+	if err := d.write(m); err != nil {
+		return err
+	}
+	d.addToMaildirsize(size)
+	return nil
 }
 
 // hash returns 32 characters that stand for the parts.
