@@ -3,6 +3,7 @@ package mailets
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -222,13 +223,11 @@ func has8bit(body container.Body) (bool, error) {
 		return false, fmt.Errorf("read body: %w", err)
 	}
 	defer rc.Close()
-	buf := make([]byte, 32<<10)
+	buf := make([]byte, max(min(body.Size(), 32<<10), 512))
 	for {
 		n, err := rc.Read(buf)
-		for _, c := range buf[:n] {
-			if c >= 0x80 {
-				return true, nil
-			}
+		if eightBit(buf[:n]) {
+			return true, nil
 		}
 		if errors.Is(err, io.EOF) {
 			return false, nil
@@ -237,6 +236,22 @@ func has8bit(body container.Body) (bool, error) {
 			return false, fmt.Errorf("read body: %w", err)
 		}
 	}
+}
+
+// eightBit reports whether b has octets outside ASCII; it looks at eight at a time.
+func eightBit(b []byte) bool {
+	const high = 0x8080808080808080
+	for ; len(b) >= 8; b = b[8:] {
+		if binary.LittleEndian.Uint64(b)&high != 0 {
+			return true
+		}
+	}
+	for _, c := range b {
+		if c >= 0x80 {
+			return true
+		}
+	}
+	return false
 }
 
 // joinedBody is a body made of others, one behind the other.

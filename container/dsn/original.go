@@ -3,7 +3,6 @@ package dsn
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"slices"
 	"unicode/utf8"
 
@@ -70,7 +69,10 @@ func readAll(m *container.Message) ([]byte, error) {
 		return nil, err
 	}
 	defer rc.Close()
-	return io.ReadAll(rc)
+	var b bytes.Buffer
+	b.Grow(int(min(m.Size(), 1<<20)) + bytes.MinRead) // more is rare, and grows as it is read
+	_, err = b.ReadFrom(rc)
+	return b.Bytes(), err
 }
 
 // returnedMessage: a message/rfc822 must not be encoded (RFC 2046 §5.2.1), so

@@ -108,6 +108,11 @@ func (r *Report) Message() (container.Message, error) {
 	}
 	boundary := r.boundary(parts)
 	var body bytes.Buffer
+	size := len(boundary) + 6
+	for _, p := range parts {
+		size += len(boundary) + len(p.description) + len(p.contentType) + len(p.encoding) + len(p.content) + 100
+	}
+	body.Grow(size)
 	eightBit := false
 	for _, p := range parts {
 		eightBit = eightBit || p.encoding == "8bit"

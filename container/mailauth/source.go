@@ -51,7 +51,7 @@ func open(m *container.Message) (r io.ReadCloser, err func() error, fail error) 
 	if fail != nil {
 		return nil, nil, fmt.Errorf("open the message: %w", fail)
 	}
-	b := &blankLines{src: src, header: int64(len(m.Header())) + 2, buf: make([]byte, 32<<10)}
+	b := &blankLines{src: src, header: int64(len(m.Header())) + 2, buf: make([]byte, max(min(m.Size(), 32<<10), 512))}
 	return b, func() error { return b.err }, nil
 }
 
@@ -86,6 +86,37 @@ func (b *blankLines) Read(p []byte) (int, error) {
 		}
 		if b.done {
 			return 0, io.EOF
+		}
+		b.fill()
+	}
+}
+
+// blank are line ends to pass on.
+var blank = bytes.Repeat([]byte("\r\n"), 256)
+
+// WriteTo passes everything on without another copy. An error is that of w: see
+// open.
+func (b *blankLines) WriteTo(w io.Writer) (total int64, err error) {
+	for {
+		for b.due > 0 {
+			part := blank[b.due&1:] // an odd number begins with the LF
+			n, err := w.Write(part[:min(b.due, len(part))])
+			b.due -= n
+			total += int64(n)
+			if err != nil {
+				return total, err
+			}
+		}
+		if len(b.data) > 0 {
+			n, err := w.Write(b.data)
+			b.data = b.data[n:]
+			total += int64(n)
+			if err != nil {
+				return total, err
+			}
+		}
+		if b.done {
+			return total, nil
 		}
 		b.fill()
 	}

@@ -114,8 +114,9 @@ func (e *Entity) Beginning(body container.Body, limit int64) (string, error) {
 		return "", err
 	}
 	defer r.Close()
-	var b strings.Builder
-	_, err = io.Copy(&b, io.LimitReader(r, limit))
+	var b bytes.Buffer // reads by itself, without a buffer of io.Copy
+	b.Grow(int(min(limit, max(e.End-e.Content, 0), 16<<10)) + bytes.MinRead)
+	_, err = b.ReadFrom(io.LimitReader(r, limit))
 	if err != nil && b.Len() == 0 {
 		return "", fmt.Errorf("decode part: %w: %w", err, ErrMalformed)
 	}
