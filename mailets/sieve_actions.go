@@ -42,7 +42,7 @@ func (j *sieveJob) apply(d *sieved) error {
 	var stores []storing
 	keep := false // what was to be done besides could not be
 	for _, a := range d.result.Actions {
-		j.log.InfoContext(j.ctx, "script", "user", d.user, "action", a.Kind.String(), "folder", a.Folder, "relay", a.Address.String(), "implicit", a.Implicit)
+		j.logAction(d.user, a)
 		instead, err := false, error(nil)
 		switch a.Kind {
 		case sieve.Keep, sieve.FileInto:
@@ -63,6 +63,21 @@ func (j *sieveJob) apply(d *sieved) error {
 		stores = []storing{{keep: true}}
 	}
 	return j.store(d, stores)
+}
+
+// logAction writes one line for each action but the keep that nobody spoke of.
+func (j *sieveJob) logAction(user string, a sieve.Action) {
+	if a.Implicit {
+		return
+	}
+	attrs := []any{"user", user, "action", a.Kind.String(), "line", a.Line}
+	switch a.Kind {
+	case sieve.FileInto:
+		attrs = append(attrs, "folder", a.Folder)
+	case sieve.Redirect:
+		attrs = append(attrs, "target", a.Address.String())
+	}
+	j.log.InfoContext(j.ctx, "script", attrs...)
 }
 
 // addStoring puts a keep or fileinto to the one with the same header and flags.
@@ -206,7 +221,7 @@ func (j *sieveJob) redirect(d *sieved, a sieve.Action) (keep bool, err error) {
 	self := d.rcpt.String()
 	if a.Address.Equal(d.rcpt) || len(from) >= maxRedirected ||
 		slices.ContainsFunc(from, func(v string) bool { return strings.EqualFold(strings.Trim(v, "<> "), self) }) {
-		j.log.WarnContext(j.ctx, "redirect would go round in a circle, mail kept", "user", d.user, "relay", a.Address.String())
+		j.log.WarnContext(j.ctx, "redirect would go round in a circle, mail kept", "user", d.user, "target", a.Address.String())
 		return true, nil
 	}
 	c, err := j.fork(d)
