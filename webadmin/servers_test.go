@@ -49,6 +49,7 @@ func withEverything(d *Deps) {
 	d.Certificates, d.Connections, d.Metrics = &fakeCertificates{n: 1}, someConnections(), metrics.New()
 	withPolicies(&localtest.Policies{})(d)
 	withSaid(&localtest.Said{})(d)
+	withQuotas(&limits{})(d)
 }
 
 func TestReloadCertificates(t *testing.T) {
