@@ -160,7 +160,7 @@ func TestRegistry(t *testing.T) {
 		{name: "com.acme.Null", want: "acme"},
 		{name: "com.old.Null", want: "short"},
 		{name: "null", err: `did you mean "Null"?`},
-		{name: "org.apache.james.ai.classic.BayesianAnalysis", err: "James has it, this server does not"},
+		{name: "org.apache.james.jmap.mailet.VacationMailet", err: "moved; its name is VacationMailet"},
 		{name: "XMLVirtualUserTable", err: "use RecipientRewriteTable"},
 	} {
 		made = ""

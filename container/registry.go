@@ -97,9 +97,6 @@ func lookup[F any](r *Registry, classes map[string]F, kind, pkg, name string) (F
 	if why, ok := removed[name]; ok {
 		return zero, fmt.Errorf("no %s class %s: %s", kind, name, why)
 	}
-	if why, ok := missing[name[strings.LastIndexByte(name, '.')+1:]]; ok {
-		return zero, fmt.Errorf("no %s class %s: James has it, this server does not: %s", kind, name, why)
-	}
 	short := make([]string, 0, len(classes))
 	for full := range classes {
 		short = append(short, strings.TrimPrefix(full, pkg))

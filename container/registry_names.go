@@ -29,9 +29,6 @@ var removed = map[string]string{
 	"org.apache.james.jmap.mailet.VacationMailet": "moved; its name is VacationMailet",
 }
 
-// missing explains classes of James that this server does not have.
-var missing = map[string]string{}
-
 func keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 func asSet(list []string) map[string]bool {
