@@ -38,6 +38,8 @@ func TestMain(m *testing.M) {
 //	shutdown              end it with SIGTERM and wait for it
 //	send FROM PARAMS RCPT PARAMS [RCPT PARAMS…]   hand in a short message
 //	dialog FILE [ADDRESS] an SMTP conversation: lines "C: …" and "S: prefix"; also with another server
+//	oidc USER             start an OpenID Connect provider ($OIDC); $TOKEN is of USER
+//	login MECHANISM USER SECRET REPLY [RCPT]   authenticate, and hand in a mail to RCPT
 //	http METHOD PATH STATUS [BODY]   one request; the answer is stdout
 //	http-until METHOD PATH REGEXP    repeat until the answer matches
 //	http-key METHOD PATH [QUERY]     GET PATH, append the last key to PATH, request that
@@ -60,7 +62,7 @@ func runScript(t *testing.T, file string) {
 	t.Cleanup(w.kill)
 	commands := map[string]func(*testscript.TestScript, []string){
 		"dns": w.startDNS, "hop": w.startHop, "hop-on": w.hopOn, "hop-wait": w.hopWait, "hop-attempts": w.hopAttempts, "hop-rcpts": w.hopRcpts, "send": w.send, "hop-last": w.hopLast,
-		"serve": w.serve, "shutdown": w.stop, "hangup": w.hangup, "env-port": w.envPort, "dialog": w.dialog, "http": w.http, "http-until": w.httpUntil, "http-key": w.httpKey,
+		"serve": w.serve, "shutdown": w.stop, "hangup": w.hangup, "env-port": w.envPort, "dialog": w.dialog, "oidc": w.oidc, "login": w.login, "http": w.http, "http-until": w.httpUntil, "http-key": w.httpKey,
 		"maildir": w.maildir, "again": w.again, "wait-file": w.waitFile, "reports": w.reports,
 	}
 	params := testscript.Params{Files: []string{file}, UpdateScripts: *update, Cmds: map[string]func(*testscript.TestScript, bool, []string){},
