@@ -43,6 +43,10 @@ func TestMain(m *testing.M) {
 //	http METHOD PATH STATUS [BODY]   one request; the answer is stdout
 //	http-until METHOD PATH REGEXP    repeat until the answer matches
 //	http-key METHOD PATH [QUERY]     GET PATH, append the last key to PATH, request that
+//	ldap FILE             start a directory ($LDAP), or replace its entries
+//	ldap-fail CODE        its searches have this result code from now on
+//	amqp                  start a broker ($AMQP)
+//	amqp-messages N       wait for N messages, print all, close the connections
 //	maildir USER@DOMAIN N wait for exactly N mails in a Maildir; prints them
 //	again USER@DOMAIN FROM TO   hand in the newest mail of a Maildir once more
 //	wait-file NAME        wait until there is a file
@@ -63,6 +67,7 @@ func runScript(t *testing.T, file string) {
 	commands := map[string]func(*testscript.TestScript, []string){
 		"dns": w.startDNS, "hop": w.startHop, "hop-on": w.hopOn, "hop-wait": w.hopWait, "hop-attempts": w.hopAttempts, "hop-rcpts": w.hopRcpts, "send": w.send, "hop-last": w.hopLast,
 		"serve": w.serve, "shutdown": w.stop, "hangup": w.hangup, "env-port": w.envPort, "dialog": w.dialog, "oidc": w.oidc, "login": w.login, "http": w.http, "http-until": w.httpUntil, "http-key": w.httpKey,
+		"ldap": w.startLDAP, "ldap-fail": w.failLDAP, "amqp": w.startAMQP, "amqp-messages": w.amqpMessages,
 		"maildir": w.maildir, "again": w.again, "wait-file": w.waitFile, "reports": w.reports,
 	}
 	params := testscript.Params{Files: []string{file}, UpdateScripts: *update, Cmds: map[string]func(*testscript.TestScript, bool, []string){},
@@ -88,9 +93,10 @@ func (w *world) envPort(ts *testscript.TestScript, args []string) {
 
 // world is what a script has around the server.
 type world struct {
-	t      *testing.T
-	dns    *dnstest.Server
-	hops   map[string]*hoptest.Server
+	t    *testing.T
+	dns  *dnstest.Server
+	hops map[string]*hoptest.Server
+	partners
 	server *process
 }
 

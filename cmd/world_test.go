@@ -135,7 +135,7 @@ func (w *world) serve(ts *testscript.TestScript, args []string) {
 		}
 	}
 	cmd := exec.Command(program, append([]string{"serve", "-v", "-conf", ts.MkAbs("conf"), "-data", ts.MkAbs("data")}, args...)...)
-	for _, name := range []string{"OIDC", "DNS", "WORK", "mx", "plain"} {
+	for _, name := range []string{"AMQP", "LDAP", "OIDC", "DNS", "WORK", "mx", "plain"} {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 	}
 	cmd.Env = append(os.Environ(), cmd.Env...)
