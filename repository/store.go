@@ -125,14 +125,6 @@ type Queues interface {
 	Bury(ctx context.Context, it *Item, reason string) error
 }
 
-// QueueFilter selects items of a queue. Zero fields select everything.
-type QueueFilter struct {
-	Sender    *string // exact text, "" or "<>" for the null reverse-path
-	Recipient *string // exact text of one recipient
-	Name      *string
-	Delayed   *bool // ready later than now, or not
-}
-
 // QueueEntry is one line of a queue listing.
 type QueueEntry struct {
 	ID         int64
@@ -156,13 +148,6 @@ type QueueAdmin interface {
 	// RemoveFromQueue removes the items that f selects and on which no work has
 	// begun, in portions; progress is told the number removed so far.
 	RemoveFromQueue(ctx context.Context, queue string, f QueueFilter, progress func(int64)) (int64, error)
-}
-
-// MailFilter selects mails of a repository. Zero fields select everything.
-type MailFilter struct {
-	UpdatedBefore, UpdatedAfter time.Time
-	Sender, Recipient           string // address ignoring case, or *@domain
-	RemoteAddr, RemoteHost      string // exact
 }
 
 // Repositories is what an operator does with mail repositories. Mails come and

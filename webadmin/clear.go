@@ -73,6 +73,11 @@ func (t *clearQueue) Info(now time.Time) any {
 	}
 	if t.filter != nil {
 		info["sender"], info["name"], info["recipient"] = t.filter.Sender, t.filter.Name, t.filter.Recipient
+		for name, value := range map[string]string{"host": t.filter.Host, "state": t.filter.State, "attribute": string(t.filter.Attribute)} {
+			if value != "" {
+				info[name] = value
+			}
+		}
 	}
 	return info
 }

@@ -147,26 +147,11 @@ func (s *memory) Keys(_ context.Context, u repository.URL, f repository.MailFilt
 	defer s.mu.Unlock()
 	var out []string
 	for _, e := range s.repos[u] {
-		if matches(f, e.mail) {
+		if f.Matches(e.mail) {
 			out = append(out, e.mail.Name)
 		}
 	}
 	return inPages(out, limit, offset), s.fail
-}
-
-func matches(f repository.MailFilter, m *container.Mail) bool {
-	address := func(pattern string, list ...container.Address) bool {
-		return slices.ContainsFunc(list, func(a container.Address) bool {
-			dom, wild := strings.CutPrefix(pattern, "*@")
-			return wild && strings.EqualFold(dom, a.Domain) || strings.EqualFold(pattern, a.String())
-		})
-	}
-	return (f.UpdatedBefore.IsZero() || m.LastUpdated.Before(f.UpdatedBefore)) &&
-		(f.UpdatedAfter.IsZero() || m.LastUpdated.After(f.UpdatedAfter)) &&
-		(f.Sender == "" || address(f.Sender, m.Sender)) &&
-		(f.Recipient == "" || address(f.Recipient, m.Recipients...)) &&
-		(f.RemoteAddr == "" || f.RemoteAddr == m.RemoteAddr) &&
-		(f.RemoteHost == "" || f.RemoteHost == m.RemoteHost)
 }
 
 func (s *memory) KeysAfter(_ context.Context, u repository.URL, cursor, until int64, limit int) (keys []string, next, last int64, err error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/mailetd/mailetd/container"
@@ -74,7 +75,10 @@ func (s *Server) getQueueMails(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var f repository.QueueFilter
+	f, err := s.itemFilter(q)
+	if err != nil {
+		return err
+	}
 	if q.Has("delayed") {
 		delayed := isTrue(q.Get("delayed"))
 		f.Delayed = &delayed
@@ -105,37 +109,59 @@ func (s *Server) deleteQueueMails(w http.ResponseWriter, r *http.Request) error 
 			given = append(given, k)
 		}
 	}
-	t := &clearQueue{store: s.deps.Queues, queue: name}
-	switch len(given) {
-	case 0:
-	case 1:
-		if t.filter, err = queueFilter(given[0], q.Get(given[0])); err != nil {
-			return err
-		}
-	default:
+	if len(given) > 1 {
 		return badRequest("You should provide only one of the query parameters 'sender', 'name', 'recipient' " +
 			"for deleting mails by condition or no parameter for deleting all mails in the mail queue.")
+	}
+	f, err := s.itemFilter(q)
+	if err != nil {
+		return err
+	}
+	t := &clearQueue{store: s.deps.Queues, queue: name}
+	if f != (repository.QueueFilter{}) {
+		t.filter = &f
 	}
 	return s.submit(w, r, t)
 }
 
-// queueFilter returns the filter for one criterion.
-func queueFilter(criterion, value string) (*repository.QueueFilter, error) {
-	if criterion == "name" {
-		return &repository.QueueFilter{Name: &value}, nil
+// itemFilter reads the filters of queue items. The host, the state, the
+// attribute and the age are beyond James, and so is to combine them.
+func (s *Server) itemFilter(q url.Values) (f repository.QueueFilter, err error) {
+	if q.Has("name") {
+		name := q.Get("name")
+		f.Name = &name
 	}
-	if criterion == "sender" && value == "<>" {
-		return &repository.QueueFilter{Sender: &value}, nil
+	if f.Sender, err = addressFilter(q, "sender"); err != nil {
+		return f, err
+	}
+	if f.Recipient, err = addressFilter(q, "recipient"); err != nil {
+		return f, err
+	}
+	if f.EnqueuedBefore, err = age(q, "enqueuedBefore", s.now()); err != nil {
+		return f, err
+	}
+	if f.EnqueuedAfter, err = age(q, "enqueuedAfter", s.now()); err != nil {
+		return f, err
+	}
+	f.Host, f.State, f.Attribute = q.Get("host"), q.Get("state"), repository.Attribute(q.Get("attribute"))
+	return f, nil
+}
+
+// addressFilter reads an address; the sender may be <>.
+func addressFilter(q url.Values, name string) (*string, error) {
+	if !q.Has(name) {
+		return nil, nil
+	}
+	value := q.Get(name)
+	if name == "sender" && value == "<>" {
+		return &value, nil
 	}
 	a, err := container.ParseAddress(value)
 	if err != nil {
-		return nil, badRequest("'%s' should be a mail address (i.e. %s@james.org)", criterion, criterion).because(err)
+		return nil, badRequest("'%s' should be a mail address (i.e. %s@james.org)", name, name).because(err)
 	}
 	value = a.String()
-	if criterion == "sender" {
-		return &repository.QueueFilter{Sender: &value}, nil
-	}
-	return &repository.QueueFilter{Recipient: &value}, nil
+	return &value, nil
 }
 
 // flushQueue makes all delayed items ready now. The parameter is looked at

@@ -116,3 +116,23 @@ func TestFlush(t *testing.T) {
 	}
 	b.wantError("PATCH", path+"?delayed=true", "{", 400, "InvalidArgument", "Invalid JSON document: unexpected end of JSON input", "*")
 }
+
+// TestFiltersBeyondJames: what has no counterpart in James can be combined.
+func TestFiltersBeyondJames(t *testing.T) {
+	b := newBench(t, Config{}, nil)
+	for _, q := range []string{"enqueuedBefore=x", "enqueuedAfter=1x", "sender=@"} {
+		for _, method := range []string{"GET", "DELETE"} {
+			if w := b.do(method, "/mailQueues/spool/mails?"+q, ""); w.Code != 400 {
+				t.Errorf("%s %s: got %d %s", method, q, w.Code, w.Body)
+			}
+		}
+	}
+	b.put(errorRepo, "a", func(m *container.Mail) { m.State = "relay" })
+	b.put(errorRepo, "b", func(m *container.Mail) { m.Set("virus", "yes") })
+	b.want("GET", "/mailRepositories/var%2Fmail%2Ferror/mails?state=relay", "", 200, `["a"]`)
+	b.want("GET", "/mailRepositories/var%2Fmail%2Ferror/mails?attribute=virus=yes", "", 200, `["b"]`)
+	b.want("GET", "/mailRepositories/var%2Fmail%2Ferror/mails?attribute=virus&state=relay", "", 200, `[]`)
+	b.start()
+	b.task("PATCH", "/mailRepositories/var%2Fmail%2Ferror/mails?action=reprocess&attribute=virus", "")
+	b.want("GET", "/mailRepositories/var%2Fmail%2Ferror/mails", "", 200, `["a"]`)
+}

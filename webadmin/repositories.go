@@ -154,6 +154,7 @@ func (s *Server) mailFilter(q url.Values) (f repository.MailFilter, err error) {
 	}
 	f.Sender, f.Recipient = q.Get("sender"), q.Get("recipient")
 	f.RemoteAddr, f.RemoteHost = q.Get("remoteAddress"), q.Get("remoteHost")
+	f.State, f.Attribute = q.Get("state"), repository.Attribute(q.Get("attribute"))
 	return f, nil
 }
 

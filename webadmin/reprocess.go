@@ -25,10 +25,11 @@ type reprocessing struct {
 	limit      int     // how many mails, 0: all
 	maxRetries *int    // mails that came back that often stay
 	rcpt       *container.Address
+	filter     repository.MailFilter // beyond James
 }
 
 // parseReprocessing reads the query of a PATCH.
-func parseReprocessing(q url.Values) (reprocessing, error) {
+func (s *Server) parseReprocessing(q url.Values) (reprocessing, error) {
 	p := reprocessing{queue: container.SpoolQueue, consume: true}
 	if q.Has("queue") {
 		p.queue = q.Get("queue")
@@ -41,6 +42,9 @@ func parseReprocessing(q url.Values) (reprocessing, error) {
 		p.consume = isTrue(q.Get("consume"))
 	}
 	var err error
+	if p.filter, err = s.mailFilter(q); err != nil {
+		return p, err
+	}
 	if p.limit, err = count(q, "limit", 0); err != nil {
 		return p, err
 	}
@@ -74,7 +78,7 @@ func (p reprocessing) passes(m *container.Mail) bool {
 	if p.maxRetries != nil && n >= *p.maxRetries {
 		return false
 	}
-	return p.rcpt == nil || container.ContainsAddress(m.Recipients, *p.rcpt)
+	return p.filter.Matches(m) && (p.rcpt == nil || container.ContainsAddress(m.Recipients, *p.rcpt))
 }
 
 // change returns the one step that brings m from ref into the queue.
@@ -331,7 +335,7 @@ func (s *Server) patchMails(w http.ResponseWriter, r *http.Request) error {
 	if _, err := action(r, "reprocess"); err != nil {
 		return err
 	}
-	how, err := parseReprocessing(r.URL.Query())
+	how, err := s.parseReprocessing(r.URL.Query())
 	if err != nil {
 		return err
 	}
@@ -359,7 +363,7 @@ func (s *Server) patchMail(w http.ResponseWriter, r *http.Request) error {
 	if _, err := action(r, "reprocess"); err != nil {
 		return err
 	}
-	how, err := parseReprocessing(r.URL.Query())
+	how, err := s.parseReprocessing(r.URL.Query())
 	if err != nil {
 		return err
 	}

@@ -31,23 +31,24 @@ type taskParams struct {
 
 // reprocess is the stored form of reprocessing.
 type reprocess struct {
-	Queue      string  `json:"queue"`
-	Processor  *string `json:"processor,omitempty"`
-	Consume    bool    `json:"consume"`
-	Limit      int     `json:"limit,omitempty"`
-	MaxRetries *int    `json:"maxRetries,omitempty"`
-	Recipient  *string `json:"recipient,omitempty"`
+	Queue      string                `json:"queue"`
+	Processor  *string               `json:"processor,omitempty"`
+	Consume    bool                  `json:"consume"`
+	Limit      int                   `json:"limit,omitempty"`
+	MaxRetries *int                  `json:"maxRetries,omitempty"`
+	Recipient  *string               `json:"recipient,omitempty"`
+	Filter     repository.MailFilter `json:"filter,omitzero"`
 }
 
 func (p reprocessing) stored() *reprocess {
-	return &reprocess{p.queue, p.processor, p.consume, p.limit, p.maxRetries, p.rcptText()}
+	return &reprocess{p.queue, p.processor, p.consume, p.limit, p.maxRetries, p.rcptText(), p.filter}
 }
 
 func (r *reprocess) restored() (reprocessing, error) {
 	if r == nil {
 		return reprocessing{}, errors.New("it is not known how to reprocess")
 	}
-	p := reprocessing{queue: r.Queue, processor: r.Processor, consume: r.Consume, limit: r.Limit, maxRetries: r.MaxRetries}
+	p := reprocessing{queue: r.Queue, processor: r.Processor, consume: r.Consume, limit: r.Limit, maxRetries: r.MaxRetries, filter: r.Filter}
 	if r.Recipient == nil {
 		return p, nil
 	}

@@ -106,6 +106,7 @@ func removeFiltered(t *testing.T, f *fixture) {
 		f.must(f.s.Commit(t.Context(), repository.Change{Entries: []container.Entry{{Mail: m, Queue: "q", Delay: delay}}}))
 	}
 	text := func(s string) *string { return &s }
+	filtered(f)
 	put("a", "x@example.org", 0, "1@example.org", "2@example.org")
 	put("b", "X@example.org", time.Hour, "3@example.org")
 	put("c", "", 0, "2@example.org")
@@ -196,4 +197,36 @@ func reopened(t *testing.T, f *fixture) {
 	}
 	f.must(f.s.Close(t.Context()))
 	f.wantErr(f.s.Commit(t.Context(), repository.Change{Entries: []container.Entry{{Mail: newMail("x"), Queue: "q"}}}), repository.ErrClosed)
+}
+
+// filtered puts, lists and removes items by what James has no filter for.
+func filtered(f *fixture) {
+	for _, domain := range []string{"one.test", "two.test"} {
+		m := newMail("to-"+domain, "u@"+domain)
+		if m.State = "relay"; domain == "two.test" {
+			m.State = "root"
+			m.Set("virus", true)
+		}
+		f.must(f.s.Commit(f.t.Context(), repository.Change{Entries: []container.Entry{{Mail: m, Queue: "q", Destination: domain}}}))
+	}
+	for _, tc := range []struct {
+		filter repository.QueueFilter
+		want   string
+	}{
+		{repository.QueueFilter{Host: "ONE.test"}, "to-one.test"},
+		{repository.QueueFilter{Host: "three.test"}, ""},
+		{repository.QueueFilter{State: "root"}, "to-two.test"},
+		{repository.QueueFilter{Attribute: "virus"}, "to-two.test"},
+		{repository.QueueFilter{Attribute: "virus=true", Host: "one.test"}, ""},
+		{repository.QueueFilter{EnqueuedBefore: time.Unix(1<<33, 0)}, "to-one.test to-two.test"},
+		{repository.QueueFilter{EnqueuedBefore: time.Unix(1, 0)}, ""},
+		{repository.QueueFilter{EnqueuedAfter: time.Unix(1, 0)}, "to-one.test to-two.test"},
+	} {
+		f.wantBrowse("q", tc.filter, 0, tc.want)
+	}
+	for _, filter := range []repository.QueueFilter{{Attribute: "virus=true"}, {Host: "one.test"}} {
+		if n, err := f.s.RemoveFromQueue(f.t.Context(), "q", filter, nil); n != 1 || err != nil {
+			f.t.Errorf("remove %+v: got %d, %v", filter, n, err)
+		}
+	}
 }

@@ -110,6 +110,9 @@ func mailFilters(t *testing.T, f *fixture) {
 		m.RemoteAddr, m.RemoteHost = fmt.Sprintf("192.0.2.%d", i), fmt.Sprintf("h%d.example", i)
 		if i == 2 {
 			m.Sender = container.MustAddress("Other@elsewhere.example")
+			m.State = "relay"
+			m.Set("virus", "yes")
+			m.Set("count", int32(3))
 		}
 		f.store(urlA, m)
 	}
@@ -130,6 +133,14 @@ func mailFilters(t *testing.T, f *fixture) {
 		{repository.MailFilter{UpdatedAfter: base, UpdatedBefore: base.Add(2 * time.Hour)}, 0, 0, "b"},
 		{repository.MailFilter{UpdatedAfter: base, Recipient: "two@other.org", RemoteHost: "h2.example"}, 0, 0, "c"},
 		{repository.MailFilter{Recipient: "one"}, 0, 0, ""},
+		{repository.MailFilter{State: "relay"}, 0, 0, "c"},
+		{repository.MailFilter{State: "Relay"}, 0, 0, ""},
+		{repository.MailFilter{Attribute: "virus"}, 0, 0, "c"},
+		{repository.MailFilter{Attribute: "virus=yes"}, 0, 0, "c"},
+		{repository.MailFilter{Attribute: "virus=no"}, 0, 0, ""},
+		{repository.MailFilter{Attribute: "count=3", Sender: "*@elsewhere.example"}, 0, 0, "c"},
+		{repository.MailFilter{Attribute: "count=3", Sender: "*@example.com"}, 0, 0, ""},
+		{repository.MailFilter{Attribute: "none"}, 0, 0, ""},
 	} {
 		f.wantKeys(urlA, tc.filter, tc.offset, tc.limit, tc.want)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/mailetd/mailetd/container"
 	"github.com/mailetd/mailetd/repository"
@@ -77,9 +78,13 @@ type queueRow struct {
 	readyAt  int64
 	enqueued int64
 	sender   string
+	host     string
+	state    string
+	attrs    container.Attributes
 }
 
-const queueRowColumns = "id, priority, ready_at, enqueued_at, name, sender, recipients FROM queue_item"
+// queueRowColumns has the attributes only when the sixth parameter says so.
+const queueRowColumns = "id, priority, ready_at, enqueued_at, name, sender, recipients, destination, proc_state, CASE WHEN ?6 THEN attributes END FROM queue_item"
 
 // pages are the statements that walk over the items of one state in order; the
 // parameters are the queue and the position behind which to begin.
@@ -94,8 +99,8 @@ var (
 
 // page reads up to pageRows rows. The statement is over when it returns: a slow
 // reader of a listing does not keep the log from being written back.
-func (s *Store) page(ctx context.Context, query, queue string, priority, readyAt, id int64) ([]queueRow, error) {
-	rows, err := s.read.QueryContext(ctx, query, queue, priority, readyAt, id, pageRows)
+func (s *Store) page(ctx context.Context, query, queue string, withAttributes bool, priority, readyAt, id int64) ([]queueRow, error) {
+	rows, err := s.read.QueryContext(ctx, query, queue, priority, readyAt, id, pageRows, withAttributes)
 	if err != nil {
 		return nil, err
 	}
@@ -104,8 +109,14 @@ func (s *Store) page(ctx context.Context, query, queue string, priority, readyAt
 	for rows.Next() {
 		var r queueRow
 		var recipients string
-		if err := rows.Scan(&r.entry.ID, &r.priority, &r.readyAt, &r.enqueued, &r.entry.Name, &r.sender, &recipients); err != nil {
+		var attributes *string
+		if err := rows.Scan(&r.entry.ID, &r.priority, &r.readyAt, &r.enqueued, &r.entry.Name, &r.sender, &recipients, &r.host, &r.state, &attributes); err != nil {
 			return nil, err
+		}
+		if attributes != nil {
+			if err := r.attrs.UnmarshalJSON([]byte(*attributes)); err != nil {
+				s.log.Warn("unreadable attributes of item", "queue", queue, "item", r.entry.ID, "err", err)
+			}
 		}
 		r.entry.Sender = decodeAddress(r.sender)
 		if r.entry.Recipients, err = decodeAddresses(recipients); err != nil {
@@ -117,10 +128,10 @@ func (s *Store) page(ctx context.Context, query, queue string, priority, readyAt
 }
 
 // walk calls visit with every page of a state.
-func (s *Store) walk(ctx context.Context, query, queue string, priority int64, visit func([]queueRow) error) error {
+func (s *Store) walk(ctx context.Context, query, queue string, withAttributes bool, priority int64, visit func([]queueRow) error) error {
 	readyAt, id := int64(math.MinInt64), int64(math.MinInt64)
 	for {
-		rows, err := s.page(ctx, query, queue, priority, readyAt, id)
+		rows, err := s.page(ctx, query, queue, withAttributes, priority, readyAt, id)
 		if err != nil {
 			return err
 		}
@@ -136,7 +147,7 @@ func (s *Store) walk(ctx context.Context, query, queue string, priority int64, v
 }
 
 // walkReady is walk for ready items, from the highest priority down.
-func (s *Store) walkReady(ctx context.Context, queue string, visit func([]queueRow) error) error {
+func (s *Store) walkReady(ctx context.Context, queue string, withAttributes bool, visit func([]queueRow) error) error {
 	priority := int64(math.MaxInt64)
 	for {
 		var next *int64
@@ -147,7 +158,7 @@ func (s *Store) walkReady(ctx context.Context, queue string, visit func([]queueR
 			return nil
 		}
 		priority = *next
-		if err := s.walk(ctx, readyPage, queue, priority, visit); err != nil {
+		if err := s.walk(ctx, readyPage, queue, withAttributes, priority, visit); err != nil {
 			return err
 		}
 	}
@@ -163,6 +174,13 @@ func filterMatches(f *repository.QueueFilter, r *queueRow, now int64) bool {
 		return false
 	}
 	if f.Delayed != nil && *f.Delayed != (!r.entry.Next.IsZero() && r.readyAt > now) {
+		return false
+	}
+	enqueued := decodeTime(r.enqueued)
+	if !f.EnqueuedBefore.IsZero() && !enqueued.Before(f.EnqueuedBefore) || !f.EnqueuedAfter.IsZero() && !enqueued.After(f.EnqueuedAfter) {
+		return false
+	}
+	if f.Host != "" && !strings.EqualFold(f.Host, r.host) || f.State != "" && f.State != r.state || !f.Attribute.Matches(r.attrs) {
 		return false
 	}
 	return f.Recipient == nil || slices.ContainsFunc(r.entry.Recipients, func(a container.Address) bool { return a.String() == *f.Recipient })
@@ -200,9 +218,10 @@ func (s *Store) BrowseQueue(ctx context.Context, queue string, f repository.Queu
 		}
 		return nil
 	}
-	err := s.walkReady(ctx, queue, func(rows []queueRow) error { return show(rows, false) })
+	withAttributes := f.Attribute != ""
+	err := s.walkReady(ctx, queue, withAttributes, func(rows []queueRow) error { return show(rows, false) })
 	if err == nil {
-		err = s.walk(ctx, delayedPage, queue, 0, func(rows []queueRow) error { return show(rows, true) })
+		err = s.walk(ctx, delayedPage, queue, withAttributes, 0, func(rows []queueRow) error { return show(rows, true) })
 	}
 	if err == nil || err == error(errStop{}) {
 		return nil
@@ -268,12 +287,13 @@ func (s *Store) RemoveFromQueue(ctx context.Context, queue string, f repository.
 		return 0, err
 	}
 	// In the direction in which items move, so that none slips through.
-	err := s.walk(ctx, delayedPage, queue, 0, func(rows []queueRow) error { return r.add(rows, true) })
+	withAttributes := f.Attribute != ""
+	err := s.walk(ctx, delayedPage, queue, withAttributes, 0, func(rows []queueRow) error { return r.add(rows, true) })
 	if err == nil {
-		err = s.walkReady(ctx, queue, func(rows []queueRow) error { return r.add(rows, false) })
+		err = s.walkReady(ctx, queue, withAttributes, func(rows []queueRow) error { return r.add(rows, false) })
 	}
 	if err == nil {
-		err = s.walk(ctx, leasedPage, queue, 0, func(rows []queueRow) error { return r.add(rows, false) })
+		err = s.walk(ctx, leasedPage, queue, withAttributes, 0, func(rows []queueRow) error { return r.add(rows, false) })
 	}
 	if err == nil {
 		err = r.flush()

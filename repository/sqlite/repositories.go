@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/mailetd/mailetd/container"
 	"github.com/mailetd/mailetd/repository"
@@ -113,56 +112,50 @@ func (s *Store) skip(ctx context.Context, repo int64, n int) (id int64, err erro
 // that f selects, and the cursor behind them; 0 when there was none.
 func (s *Store) keyPage(ctx context.Context, repo int64, f *repository.MailFilter, cursor, until int64, n int) (keys []string, next int64, err error) {
 	all := *f == repository.MailFilter{}
-	columns := "id, key, '', '[]', '', '', 0"
-	if !all {
-		columns = "id, key, sender, recipients, remote_addr, remote_host, updated"
-	}
-	rows, err := s.read.QueryContext(ctx, "SELECT "+columns+" FROM repository_mail INDEXED BY repository_mail_order WHERE repository = ? AND id > ? AND id <= ? ORDER BY id LIMIT ?", repo, cursor, until, n)
+	rows, err := s.read.QueryContext(ctx, "SELECT "+factColumns(all, f.Attribute != "")+
+		" FROM repository_mail INDEXED BY repository_mail_order WHERE repository = ? AND id > ? AND id <= ? ORDER BY id LIMIT ?", repo, cursor, until, n)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var r mailFacts
-		if err := rows.Scan(&next, &r.key, &r.sender, &r.recipients, &r.addr, &r.host, &r.updated); err != nil {
+		if err := rows.Scan(&next, &r.key, &r.sender, &r.recipients, &r.addr, &r.host, &r.state, &r.updated, &r.attributes); err != nil {
 			return nil, 0, err
 		}
-		if all || r.matches(f) {
+		if all || f.Matches(r.mail()) {
 			keys = append(keys, r.key)
 		}
 	}
 	return keys, next, rows.Err()
 }
 
+// factColumns are the columns of mailFacts; what nobody asks for is not read.
+func factColumns(none, attributes bool) string {
+	switch {
+	case none:
+		return "id, key, '', '[]', '', '', '', 0, NULL"
+	case attributes:
+		return "id, key, sender, recipients, remote_addr, remote_host, proc_state, updated, attributes"
+	}
+	return "id, key, sender, recipients, remote_addr, remote_host, proc_state, updated, NULL"
+}
+
 // mailFacts are what a MailFilter looks at.
 type mailFacts struct {
-	key, sender, recipients, addr, host string
-	updated                             int64
+	key, sender, recipients, addr, host, state string
+	updated                                    int64
+	attributes                                 *string
 }
 
-func (r *mailFacts) matches(f *repository.MailFilter) bool {
-	updated := decodeTime(r.updated)
-	switch {
-	case !f.UpdatedBefore.IsZero() && !updated.Before(f.UpdatedBefore),
-		!f.UpdatedAfter.IsZero() && !updated.After(f.UpdatedAfter),
-		f.RemoteAddr != "" && f.RemoteAddr != r.addr,
-		f.RemoteHost != "" && f.RemoteHost != r.host,
-		f.Sender != "" && !addressMatches(f.Sender, decodeAddress(r.sender)):
-		return false
-	case f.Recipient == "":
-		return true
+// mail returns a mail with the facts. What cannot be read is not there.
+func (r *mailFacts) mail() *container.Mail {
+	m := &container.Mail{Sender: decodeAddress(r.sender), State: r.state, RemoteAddr: r.addr, RemoteHost: r.host, LastUpdated: decodeTime(r.updated)}
+	m.Recipients, _ = decodeAddresses(r.recipients)
+	if r.attributes != nil {
+		_ = m.Attributes.UnmarshalJSON([]byte(*r.attributes))
 	}
-	rcpts, err := decodeAddresses(r.recipients)
-	return err == nil && slices.ContainsFunc(rcpts, func(a container.Address) bool { return addressMatches(f.Recipient, a) })
-}
-
-// addressMatches compares ignoring case; *@domain stands for every address of a
-// domain.
-func addressMatches(pattern string, a container.Address) bool {
-	if domain, ok := strings.CutPrefix(pattern, "*@"); ok {
-		return strings.EqualFold(domain, a.Domain)
-	}
-	return strings.EqualFold(pattern, a.String())
+	return m
 }
 
 // KeysAfter pages through the keys of a repository; see repository.Repositories.
