@@ -26,7 +26,7 @@ func (j *sieveJob) disposition(d *sieved, reason string) (*container.Mail, error
 	old := j.m.Message.Header()
 	h := headFields{
 		{"Date", mime.FormatDate(j.now())}, {"From", d.rcpt.Path()}, {"To", j.m.Sender.Path()},
-		{"Subject", j.rejectSubject()}, {"Message-ID", mime.MessageID(j.hostname)},
+		{"Subject", j.subject("Rejected:")}, {"Message-ID", mime.MessageID(j.hostname)},
 	}
 	if id, _ := mime.Get(old, "Message-ID"); id != "" && len(id) <= 512 {
 		h = append(h, headField{"In-Reply-To", id}, headField{"References", id})
@@ -54,15 +54,14 @@ func (j *sieveJob) disposition(d *sieved, reason string) (*container.Mail, error
 	return n, nil
 }
 
-func (j *sieveJob) rejectSubject() string {
+// subject returns the subject of the mail behind a prefix, fit for one line.
+func (j *sieveJob) subject(prefix string) string {
+	const most = 500
 	subject, _ := mime.Text(j.m.Message.Header(), "Subject")
-	if subject = mime.Clean(subject); len(subject) > 500 {
-		subject = strings.ToValidUTF8(subject[:500], "")
+	if subject = mime.Clean(subject); len(subject) > most {
+		subject = strings.ToValidUTF8(subject[:most], "")
 	}
-	if subject == "" {
-		return "Rejected"
-	}
-	return "Rejected: " + subject
+	return strings.TrimSpace(prefix + " " + subject)
 }
 
 // dispositionFields are those of RFC 8098 §3.2.
@@ -101,10 +100,9 @@ func wholeFields(header []byte, limit int) []byte {
 // notify tells a user that the script has a mistake, and sends the original along
 // (James: SieveFailureMessageComposer). The mail itself stays as it is.
 func (j *sieveJob) notify(d *sieved) error {
-	subject, _ := mime.Text(j.m.Message.Header(), "Subject")
 	h := headFields{
 		{"Date", mime.FormatDate(j.now())}, {"From", d.rcpt.Path()}, {"To", d.rcpt.Path()},
-		{"Subject", strings.TrimSpace("[SIEVE ERROR] " + mime.Clean(subject))}, {"X-Priority", "1"},
+		{"Subject", j.subject("[SIEVE ERROR]")}, {"X-Priority", "1"},
 		{"Message-ID", mime.MessageID(j.hostname)}, {"Auto-Submitted", "auto-generated"},
 	}
 	var text strings.Builder

@@ -88,6 +88,17 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
+// Text that looks like variables and encoded characters over and over takes no
+// longer than other text.
+func TestManyReferences(t *testing.T) {
+	for _, piece := range []string{"${", "${a", "${hex:", "${unicode: 41 ", "${a.", "${1"} {
+		text := `require ["variables", "encoded-character", "fileinto"]; fileinto "` + strings.Repeat(piece, 60000/len(piece)) + `}";`
+		if n := testing.AllocsPerRun(1, func() { _, _ = Compile([]byte(text), Limits{}) }); n > 10000 {
+			t.Errorf("%s: %v allocations", piece, n)
+		}
+	}
+}
+
 func TestLimitsOfText(t *testing.T) {
 	for _, tc := range []struct{ name, script, want string }{
 		{"size", strings.Repeat("#", 65537), "1:1: the script has 65537 octets, more than 65536"},

@@ -94,8 +94,9 @@ func execDeleteHeader(r *run, c *call) error {
 		return err
 	}
 	i := -1
+	name = strings.ToLower(name)
 	r.setHeader(mime.RemoveFunc(r.header, func(f mime.Field) bool {
-		if !strings.EqualFold(string(f.Name), name) {
+		if strings.ToLower(string(f.Name)) != name { // as the index has it
 			return false
 		}
 		i++

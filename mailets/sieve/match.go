@@ -95,16 +95,29 @@ func (r *run) matchAny(m matching, values []string, keyArg value, keepMatch bool
 	if m.kind == "count" {
 		values = []string{strconv.Itoa(len(values))}
 	}
+	var globs []glob
 	for i := range keys {
 		keys[i] = m.fold(keys[i])
+		if m.kind == "matches" {
+			if err := r.spend(len(keys[i])); err != nil {
+				return false, err
+			}
+			globs = append(globs, newGlob(keys[i], m.comparator == octets))
+		}
 	}
 	for _, v := range values {
 		folded := m.fold(v)
 		if err := r.spend(1 + len(v)/8); err != nil {
 			return false, err
 		}
-		for _, k := range keys {
-			ok, err := r.matchOne(m, v, folded, k, keepMatch)
+		for i, k := range keys {
+			var ok bool
+			var err error
+			if globs != nil {
+				ok, err = r.matchGlob(globs[i], v, folded, keepMatch)
+			} else {
+				ok, err = r.matchOne(m, folded, k)
+			}
 			if ok || err != nil {
 				return ok, err
 			}
@@ -113,24 +126,26 @@ func (r *run) matchAny(m matching, values []string, keyArg value, keepMatch bool
 	return false, nil
 }
 
-// matchOne compares one value with one key, which is folded.
-func (r *run) matchOne(m matching, value, folded, key string, keepMatch bool) (bool, error) {
+// matchGlob matches one value with one pattern.
+func (r *run) matchGlob(g glob, value, folded string, keepMatch bool) (bool, error) {
+	ok, found, err := g.match(folded, r.spend)
+	if ok && keepMatch && r.script.captures {
+		r.matched = g.captures(value, found)
+		for i := range r.matched {
+			r.matched[i] = cutText(r.matched[i], r.script.limits.Variable)
+		}
+	}
+	return ok, err
+}
+
+// matchOne compares one value with one key, both folded.
+func (r *run) matchOne(m matching, folded, key string) (bool, error) {
 	if err := r.spend(1 + (len(folded)+len(key))/8); err != nil {
 		return false, err
 	}
 	switch m.kind {
 	case "contains":
 		return strings.Contains(folded, key), nil
-	case "matches":
-		g := newGlob(key, m.comparator == octets)
-		ok, found, err := g.match(folded, r.spend)
-		if ok && keepMatch && r.script.captures {
-			r.matched = g.captures(value, found)
-			for i := range r.matched {
-				r.matched[i] = cutText(r.matched[i], r.script.limits.Variable)
-			}
-		}
-		return ok, err
 	case "is":
 		return m.compare(folded, key) == 0, nil
 	default:

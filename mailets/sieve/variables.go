@@ -36,9 +36,14 @@ func (c *checker) template(s stringAt) template {
 	if !c.ext["variables"] || !strings.Contains(t.text, "${") {
 		return t
 	}
-	rest := t.text
-	plain := ""
-	found := false
+	var plain strings.Builder
+	flush := func() {
+		if plain.Len() > 0 {
+			t.parts = append(t.parts, part{text: plain.String(), match: -1})
+			plain.Reset()
+		}
+	}
+	rest, found := t.text, false
 	for {
 		i := strings.Index(rest, "${")
 		if i < 0 {
@@ -46,32 +51,30 @@ func (c *checker) template(s stringAt) template {
 		}
 		p, n := c.reference(rest[i:], s.pos)
 		if n == 0 {
-			plain += rest[:i+2]
+			plain.WriteString(rest[:i+2])
 			rest = rest[i+2:]
 			continue
 		}
-		plain += rest[:i]
-		if plain != "" {
-			t.parts = append(t.parts, part{text: plain, match: -1})
-			plain = ""
-		}
+		plain.WriteString(rest[:i])
+		flush()
 		t.parts = append(t.parts, p)
-		rest = rest[i+n:]
-		found = true
+		rest, found = rest[i+n:], true
 	}
 	if !found {
 		return t
 	}
-	if plain += rest; plain != "" {
-		t.parts = append(t.parts, part{text: plain, match: -1})
-	}
+	plain.WriteString(rest)
+	flush()
 	return t
 }
+
+// maxReference bounds ${name}: longer names are none.
+const maxReference = 128
 
 // reference reads ${name} at the start of s and returns its length, 0 when there
 // is none: such text stands for itself.
 func (c *checker) reference(s string, pos position) (part, int) {
-	end := strings.IndexByte(s, '}')
+	end := strings.IndexByte(s[:min(len(s), maxReference)], '}')
 	if end < 3 {
 		return part{}, 0
 	}
@@ -131,23 +134,15 @@ func (c *checker) decodeCharacters(s stringAt) string {
 		if i < 0 {
 			break
 		}
-		end := strings.IndexByte(rest[i:], '}')
-		if end < 0 {
-			break
-		}
-		kind, digits, ok := strings.Cut(rest[i+2:i+end], ":")
-		dec, good := "", false
-		if ok {
-			dec, good = c.decodeHex(strings.ToLower(kind), digits, s.pos)
-		}
-		if !good {
-			b.WriteString(rest[:i+2])
-			rest = rest[i+2:]
+		b.WriteString(rest[:i])
+		rest = rest[i:]
+		if dec, n := c.decodeHex(rest, s.pos); n > 0 {
+			b.WriteString(dec)
+			rest = rest[n:]
 			continue
 		}
-		b.WriteString(rest[:i])
-		b.WriteString(dec)
-		rest = rest[i+end+1:]
+		b.WriteString(rest[:2])
+		rest = rest[2:]
 	}
 	b.WriteString(rest)
 	if out := b.String(); utf8.ValidString(out) && strings.IndexByte(out, 0) < 0 {
@@ -157,20 +152,33 @@ func (c *checker) decodeCharacters(s stringAt) string {
 	return ""
 }
 
-func (c *checker) decodeHex(kind, digits string, pos position) (string, bool) {
-	fields := strings.FieldsFunc(digits, func(r rune) bool { return strings.ContainsRune(" \t\r\n", r) })
-	if len(fields) == 0 || kind != "hex" && kind != "unicode" {
-		return "", false
+// decodeHex decodes one group of characters at the start of s and returns its
+// length, 0 when there is none.
+func (c *checker) decodeHex(s string, pos position) (string, int) {
+	kind := ""
+	for _, k := range []string{"hex", "unicode"} {
+		if n := len(k) + 3; len(s) > n && strings.EqualFold(s[2:n], k+":") {
+			kind = k
+		}
+	}
+	if kind == "" {
+		return "", 0
+	}
+	start := len(kind) + 3
+	end := start
+	for end < len(s) && strings.IndexByte("0123456789abcdefABCDEF \t\r\n", s[end]) >= 0 {
+		end++
+	}
+	fields := strings.Fields(s[start:end])
+	if end == len(s) || s[end] != '}' || len(fields) == 0 {
+		return "", 0
 	}
 	var out []byte
 	for _, f := range fields {
 		n, err := strconv.ParseUint(f, 16, 32)
-		if err != nil && (len(f) < 8 || !isHex(f)) || f[0] == '+' {
-			return "", false
-		}
 		switch {
 		case kind == "hex" && len(f) > 2:
-			return "", false
+			return "", 0
 		case kind == "hex":
 			out = append(out, byte(n))
 		case err != nil || n > utf8.MaxRune || 0xd800 <= n && n <= 0xdfff:
@@ -179,16 +187,7 @@ func (c *checker) decodeHex(kind, digits string, pos position) (string, bool) {
 			out = utf8.AppendRune(out, rune(n))
 		}
 	}
-	return string(out), true
-}
-
-func isHex(s string) bool {
-	for i := range len(s) {
-		if c := s[i] | 0x20; !isDigit(s[i]) && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return true
+	return string(out), end + 1
 }
 
 // maxExpanded bounds a string with its variables filled in.
