@@ -49,10 +49,14 @@ var testKeys = sync.OnceValue(func() keys {
 	return keys{text(r), base64.StdEncoding.EncodeToString(pub), text(ed), base64.StdEncoding.EncodeToString(edPub)}
 })
 
-// testFile is the ReadFile of the tests: a key, and nothing else.
+// testFile is the ReadFile of the tests: a key, those for S/MIME, and nothing
+// else.
 func testFile(url string) ([]byte, error) {
 	if url == "file://conf/dkim-mail.pem" {
 		return []byte(testKeys().rsa), nil
+	}
+	if data := testSMIMEFile(url); data != nil {
+		return data, nil
 	}
 	return nil, &fs.PathError{Op: "open", Path: url, Err: fs.ErrNotExist}
 }

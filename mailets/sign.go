@@ -23,9 +23,10 @@ import (
 // Parameters:
 //
 //   - keyHolderClass (required): org.apache.james.transport.SMIMEKeyHolder.
-//   - keyStoreFileName, keyStorePassword (required), keyStoreType, keyAlias,
-//     keyAliasPassword, signerName, postmasterSigns, rebuildFrom,
-//     explanationText, debug: as in SMIMESign.
+//   - keyStoreFileName, keyStorePassword (required): as in SMIMESign.
+//   - keyStoreType, keyAlias, keyAliasPassword: as in SMIMESign.
+//   - signerName, postmasterSigns, rebuildFrom: as in SMIMESign.
+//   - explanationText, debug: as in SMIMESign.
 //
 // An unknown parameter is an error.
 //

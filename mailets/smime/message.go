@@ -100,17 +100,24 @@ func verifyDetached(m *container.Message, root *mime.Entity, trust *Trust) (*Sig
 	if err != nil {
 		return nil, err
 	}
-	body, err := ended(m.Body(), part.Content, part.End)
+	body, err := contentOf(m.Body(), part)
 	if err != nil {
 		return nil, err
 	}
 	return &Signature{d.check(sums, trust), container.NewMessage(part.Header, body)}, nil
 }
 
-// ended returns the octets from to to of a body as one that ends with a line end.
-func ended(body container.Body, from, to int64) (container.Body, error) {
-	size := body.Size()
-	return mime.Splice(body, mime.Edit{To: from}, mime.Edit{From: to, To: size, Data: []byte("\r\n")})
+// contentOf returns the content of a part as a body, which ends with a line end.
+func contentOf(body container.Body, part *mime.Entity) (container.Body, error) {
+	tail, err := part.Tail(body, 2)
+	if err != nil {
+		return nil, err
+	}
+	end := mime.Edit{From: part.End, To: body.Size()}
+	if len(tail) > 0 && string(tail) != "\r\n" {
+		end.Data = []byte("\r\n")
+	}
+	return mime.Splice(body, mime.Edit{To: part.Content}, end)
 }
 
 func verifyOpaque(m *container.Message, root *mime.Entity, trust *Trust) (*Signature, error) {
