@@ -24,7 +24,8 @@ import (
 // disk. The others are "552 5.2.2 Over Quota error when delivering message to
 // <{address}>", "550 5.1.1 Unknown user: {address}", "550 5.1.3 Mailbox name not
 // possible: {address}", and "451 4.3.0 Temporary error deliver message to
-// {address}" (452 4.3.1 when the disk is full).
+// {address}" (452 4.3.1 when the disk is full). How much a mailbox may hold is
+// set with webadmin's /quota. A recipient given twice has one copy.
 //
 // An address that the recipient rewrite table maps to accounts here is delivered
 // to them. When a target is anything else (an address elsewhere, an error) the

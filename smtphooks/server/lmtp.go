@@ -64,12 +64,15 @@ func (c *conn) answerAll(d smtphooks.Decision) {
 func (c *conn) deliverEach(ctx context.Context, m *container.Mail, size slog.Attr) {
 	taken := false
 	decisions := c.deliverWhole(ctx, m)
+	made := map[string]smtphooks.Decision{} // a recipient given twice has one copy, and one answer
 	for i, r := range c.s.Tx.Recipients {
-		var d smtphooks.Decision
-		if decisions != nil {
+		d, ok := made[r.Address.Key()]
+		switch {
+		case decisions != nil:
 			d = decisions[i]
-		} else {
+		case !ok:
 			d = c.deliverOne(ctx, m, r.Address)
+			made[r.Address.Key()] = d
 		}
 		c.decide(d)
 		code, _, text := d.Reply()
