@@ -174,7 +174,7 @@ func lmtpMessage(c *client, rcpts []string, text string, want ...string) {
 func TestLMTPDeliversWhatItSays(t *testing.T) {
 	h := startLMTP(t, "<handlerchain/>")
 	lmtpMessage(h.dial(), []string{"bob@here.test", "full@here.test", "alias@here.test", "BOB@here.test"}, "Subject: x\r\n\r\n..dot\r\n.\r\n",
-		"250 2.6.0 Message received <bob@here.test>", "552 5.2.2 ...", "250 2.6.0 Message received <alias@here.test>", "250 2.6.0 Message received <BOB@here.test>")
+		"250 2.6.0 Message received <bob@here.test>", "552 5.2.2 ...", "250 2.6.0 Message received <alias@here.test>", "250 2.6.0 Message received <bob@here.test>")
 	for _, account := range []string{"bob@here.test", "alice@here.test"} {
 		got := h.boxes.of(account)
 		if len(got) != 1 {
