@@ -24,8 +24,8 @@ var (
 // what many recipients need.
 const (
 	maxCertificates = 100
-	maxSigners      = 20
-	maxKeyBits      = 16384
+	maxSigners      = 10
+	maxKeyBits      = 8192
 )
 
 func context(n uint8) tags.Tag { return tags.Tag(n).ContextSpecific() }
