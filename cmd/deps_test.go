@@ -43,7 +43,7 @@ var layers = map[string][]string{
 	"mailets/amqp":                {},
 	"mailets/amqp/amqptest":       {},
 	"mailets/delivery":            {"container"},
-	"mailets/mailbox":             {"container", "container/dsn", "container/mime"},
+	"mailets/mailbox":             {"container", "container/dsn", "container/local", "container/mime"},
 	"mailets/managesieve":         {"container/local"},
 	"mailets/pipe":                {"container", "container/mime"},
 	"mailets/ratelimit":           {"container/local"},

@@ -1,11 +1,14 @@
 package mailets
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/mailetd/mailetd/container"
+	"github.com/mailetd/mailetd/mailets/ratelimit"
 )
 
 // sized is a mail of so many octets.
@@ -130,5 +133,48 @@ func TestRateLimitParameters(t *testing.T) {
 	ma := mustLoad(t, testRegistry(t), "PerSenderRateLimit", d+"<count>1</count><keyPrefix>p</keyPrefix><rateLimiterTimeout>3</rateLimiterTimeout>")
 	if got := fmt.Sprint(ma.(container.StateReferrer).ReferredStates()); got != "[error]" {
 		t.Errorf("referred states are %s", got)
+	}
+}
+
+// unreachable is a backend that never answers.
+type unreachable struct{ *ratelimit.Counters }
+
+func (unreachable) Take(ctx context.Context, _ []ratelimit.Charge) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// Without an answer in time the mailet fails and has done nothing; the engine
+// asks onMailetException.
+func TestRateLimiterTimeout(t *testing.T) {
+	r := container.NewRegistry()
+	s := testServices(t)
+	s.Rates = unreachable{ratelimit.NewCounters(nil, nil, nil)}
+	Register(r, s)
+	for _, class := range []string{"GlobalRateLimit", "PerSenderRateLimit", "PerRecipientRateLimit"} {
+		ma := mustLoad(t, r, class, "<duration>1h</duration><count>1</count><rateLimiterTimeout>1 ms</rateLimiterTimeout>")
+		m, out := sized("a@x.test", 10, "b@x.test"), &container.Outbox{}
+		if err := ma.Service(t.Context(), m, out); !errors.Is(err, context.DeadlineExceeded) || m.State != "root" || out.Len() > 0 {
+			t.Errorf("%s: got %v, the mail is in %s", class, err, m.State)
+		}
+	}
+}
+
+// Mailets with the same keyPrefix and window share counters, and are told so.
+func TestRateLimitsShared(t *testing.T) {
+	r := testRegistry(t)
+	const params = "<duration>1h</duration><count>1</count><keyPrefix>p</keyPrefix>"
+	first := mustLoad(t, r, "PerSenderRateLimit", params)
+	second, problems := load(t, r, "PerSenderRateLimit", params)
+	if !strings.Contains(strings.Join(problems, "\n"), "they share its counters") {
+		t.Errorf("problems are %q", problems)
+	}
+	other := mustLoad(t, r, "PerSenderRateLimit", strings.Replace(params, ">p<", ">q<", 1))
+	a, b, c := sized("a@x.test", 10, "b@x.test"), sized("a@x.test", 10, "b@x.test"), sized("a@x.test", 10, "b@x.test")
+	serve(t, first, a)
+	serve(t, second, b)
+	serve(t, other, c)
+	if a.State != "root" || b.State != "error" || c.State != "root" {
+		t.Errorf("states are %s, %s, %s", a.State, b.State, c.State)
 	}
 }
