@@ -32,7 +32,7 @@ type calendarEvent struct{ uid, stamp, sequence, recurrenceID *string }
 // LF alone, and a line that is no property, or whose value is not of its type, is
 // passed over. BEGIN and END must fit together.
 //
-// This is not a job for emersion/go-ical: it ends the process on the parameter
+// This is not a job for emersion/go-ical: it panics on the parameter
 // "A;B=" and takes time in the square of the length of a parameter.
 func parseCalendar(data []byte) (*calendar, error) {
 	if len(data) > maxCalendar {
