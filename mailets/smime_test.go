@@ -132,7 +132,6 @@ const bobsMessage = "From: Bob <bob@example.com>\r\nTo: alice@example.com\r\nBcc
 
 // What SMIMESign signs is good for SMIMECheckSignature, and comes out again.
 func TestSMIMESignAndCheck(t *testing.T) {
-	r := testRegistry(t)
 	for _, class := range []string{"SMIMESign", "Sign"} {
 		params := keyParams + "<signerName>Server</signerName>"
 		if class == "Sign" {
@@ -140,7 +139,7 @@ func TestSMIMESignAndCheck(t *testing.T) {
 		}
 		s := testServices(t)
 		s.Postmaster = container.MustAddress("postmaster@example.com")
-		r = container.NewRegistry()
+		r := container.NewRegistry()
 		Register(r, s)
 		m := authenticated(bobsMessage)
 		serve(t, mustLoad(t, r, class, params), m)
