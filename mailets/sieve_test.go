@@ -156,6 +156,18 @@ func TestSieveRedirect(t *testing.T) {
 	}
 }
 
+// A message that was sent on by many is kept by the next.
+func TestSieveManyRedirects(t *testing.T) {
+	rig := newSieveRig(t, map[string]string{"bob@example.com": sieveAll + `redirect "carol@far.test";`})
+	for n, want := range map[int]string{maxRedirected - 1: "", maxRedirected: "bob"} {
+		m := testMail("bob@example.com")
+		m.Message.SetHeader([]byte(strings.Repeat(redirectedFrom+": <x@y.test>\r\n", n)))
+		if serve(t, rig, m); sieveState(m) != want {
+			t.Errorf("%d redirects: left %q, want %q", n, sieveState(m), want)
+		}
+	}
+}
+
 func TestSieveRedirectToSelf(t *testing.T) {
 	rig := newSieveRig(t, map[string]string{"bob@example.com": sieveAll + `redirect "Bob@example.com";`})
 	m := testMail("bob@example.com")

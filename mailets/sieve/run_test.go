@@ -106,6 +106,7 @@ func TestTests(t *testing.T) {
 		{`header :contains ["x-none", "x-priority"] ["1", "3"]`, true},
 		{`header :is "x-empty" ""`, true}, {`header :contains "x-empty" ""`, true}, {`header :is "x-none" ""`, false},
 		{`header :matches "x-score" "*\\*"`, false},
+		{`header :matches "x-score" "0042"`, false}, {`header :matches "x-priority" "3"`, true}, {`header :matches "x-score" "0042 p*s"`, true},
 		{`header :contains "from" "Wile"`, true},
 
 		{`address "from" "coyote@desert.example.org"`, true},
