@@ -164,7 +164,7 @@ func (p *program) password() (string, error) {
 
 // remoteAccounts speaks webadmin.
 type remoteAccounts struct {
-	base, secret string
+	base, secret, token string
 }
 
 func newRemoteAccounts(w conf.WebadminServer) remoteAccounts {
@@ -179,6 +179,7 @@ func newRemoteAccounts(w conf.WebadminServer) remoteAccounts {
 	if len(w.Passwords) > 0 {
 		a.secret = w.Passwords[0]
 	}
+	a.environment()
 	return a
 }
 
@@ -203,30 +204,52 @@ func (a remoteAccounts) call(ctx context.Context, method, path string, in, out a
 func (a remoteAccounts) exchange(ctx context.Context, method, path string, body []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, a.base+path, bytes.NewReader(body))
+	res, err := a.open(ctx, method, path, bytes.NewReader(body), "application/json")
 	if err != nil {
 		return nil, err
 	}
+	defer res.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	return data, nil
+}
+
+// maxAnswer bounds answers that are read as a whole.
+const maxAnswer = 16 << 20
+
+// open makes a request and returns the answer, which is a success; close its
+// body.
+func (a remoteAccounts) open(ctx context.Context, method, path string, body io.Reader, accept string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, a.base+path, body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", accept)
 	if a.secret != "" {
 		req.Header.Set("Password", a.secret)
 	}
+	if a.token != "" {
+		req.Header.Set("Authorization", "Bearer "+a.token)
+	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("a server holds the store, and its webadmin cannot be reached: %w", err)
+		return nil, fmt.Errorf("the server's webadmin cannot be reached: %w", err)
+	}
+	if res.StatusCode < 300 {
+		return res, nil
 	}
 	defer res.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(res.Body, 16<<20))
+	data, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	if res.StatusCode == http.StatusUnauthorized {
-		return nil, fmt.Errorf("a server holds the store, and its webadmin asks for credentials (%s): run the command with that server's -conf, "+
-			"whose webadmin.properties has a password, or use curl with a token", bytes.TrimSpace(data))
+		return nil, fmt.Errorf("the server's webadmin asks for credentials (%s): run the command with that server's -conf, "+
+			"whose webadmin.properties has a password, or set MAILETD_PASSWORD or MAILETD_TOKEN", bytes.TrimSpace(data))
 	}
-	if res.StatusCode >= 300 {
-		return nil, refusal(res.StatusCode, data)
-	}
-	return data, nil
+	return nil, refusal(res.StatusCode, data)
 }
 
 // refusal turns an error answer of webadmin into an error.

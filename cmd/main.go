@@ -77,6 +77,10 @@ var commands = []command{
 	{"domain", "add|list|delete [-conf DIR] [-data DIR] [NAME]", "administer the domain list", (*program).domain},
 	{"sieve", "put|get|list|activate|delete|check [-conf DIR] [-data DIR] [-activate] [USER [NAME [FILE]]]",
 		"administer Sieve scripts; put reads FILE, - for standard input; activate without NAME activates none; check shows the mistakes of a FILE", (*program).sieve},
+	{"queue", "list|show|flush|remove [-conf DIR] [-url URL] [-json] [QUEUE]", "look at mail queues of a running server and change them", administrator("queue")},
+	{"repository", "list|mails|show|download|reprocess|move|create|remove|clear [-conf DIR] [-url URL] [-json] [PATH [KEY]]", "the same for mail repositories", administrator("repository")},
+	{"mapping", "list|add|remove [-conf DIR] [-url URL] [-json] [TYPE SOURCE TARGET]", "the same for the recipient rewrite table", administrator("mapping")},
+	{"task", "list|show|await|cancel [-conf DIR] [-url URL] [-json] [ID]", "the same for tasks", administrator("task")},
 	{"backup", "[-data DIR] [-no-maildirs] FILE", "write all mail and settings of a server, which may be running, into FILE (.gz: compressed; -: standard output)", (*program).backup},
 	{"restore", "[-data DIR] FILE", "make a data folder, which must be empty or missing, of what backup wrote", (*program).restore},
 	{"version", "", "show the version", (*program).version},
@@ -86,6 +90,11 @@ var commands = []command{
 type usageError struct{ text string }
 
 func (e usageError) Error() string { return e.text }
+
+// verbError is a mistake on the command line whose text has the help needed.
+type verbError struct{ text string }
+
+func (e verbError) Error() string { return e.text }
 
 // errQuiet ends a command with status 1 that has said what there is to say.
 var errQuiet = errors.New("")
@@ -99,11 +108,15 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	err := p.dispatch(ctx, args)
 	var usage usageError
+	var verb verbError
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return 0
 	case errors.Is(err, errQuiet):
 		return 1
+	case errors.As(err, &verb):
+		fmt.Fprintf(stderr, "mailetd: %v\n", err)
+		return 2
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "mailetd: %v\n\n", err)
 		p.usage(stderr)

@@ -66,7 +66,7 @@ func runScript(t *testing.T, file string) {
 	t.Cleanup(w.kill)
 	commands := map[string]func(*testscript.TestScript, []string){
 		"dns": w.startDNS, "hop": w.startHop, "hop-on": w.hopOn, "hop-wait": w.hopWait, "hop-attempts": w.hopAttempts, "hop-rcpts": w.hopRcpts, "send": w.send, "hop-last": w.hopLast,
-		"serve": w.serve, "shutdown": w.stop, "hangup": w.hangup, "env-port": w.envPort, "dialog": w.dialog, "oidc": w.oidc, "login": w.login, "http": w.http, "http-until": w.httpUntil, "http-key": w.httpKey,
+		"serve": w.serve, "shutdown": w.stop, "hangup": w.hangup, "env-port": w.envPort, "env-line": w.envLine, "dialog": w.dialog, "oidc": w.oidc, "login": w.login, "http": w.http, "http-until": w.httpUntil, "http-key": w.httpKey,
 		"ldap": w.startLDAP, "ldap-fail": w.failLDAP, "amqp": w.startAMQP, "amqp-messages": w.amqpMessages,
 		"maildir": w.maildir, "again": w.again, "wait-file": w.waitFile, "reports": w.reports,
 	}
@@ -89,6 +89,12 @@ func (w *world) envPort(ts *testscript.TestScript, args []string) {
 	ts.Check(err)
 	text := strings.Replace(ts.ReadFile(args[1]), "port=0", "port="+port, 1)
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o600))
+}
+
+// envLine puts the first line of a file, or of stdout, into the environment.
+func (w *world) envLine(ts *testscript.TestScript, args []string) {
+	line, _, _ := strings.Cut(ts.ReadFile(args[1]), "\n")
+	ts.Setenv(args[0], line)
 }
 
 // world is what a script has around the server.
