@@ -15,7 +15,7 @@ type QueueFilter struct {
 	Recipient *string // exact text of one recipient
 	Name      *string
 	Delayed   *bool  // ready later than now, or not
-	Host      string // destination, ignoring case: a domain, or what a gateway is grouped by
+	Host      string // destination or domain of a recipient, ignoring case
 	State     string // processor that the mail is for
 	Attribute Attribute
 	// The time since which the item is in the queue, a retry included.

@@ -180,10 +180,16 @@ func filterMatches(f *repository.QueueFilter, r *queueRow, now int64) bool {
 	if !f.EnqueuedBefore.IsZero() && !enqueued.Before(f.EnqueuedBefore) || !f.EnqueuedAfter.IsZero() && !enqueued.After(f.EnqueuedAfter) {
 		return false
 	}
-	if f.Host != "" && !strings.EqualFold(f.Host, r.host) || f.State != "" && f.State != r.state || !f.Attribute.Matches(r.attrs) {
+	if f.Host != "" && !goesTo(r, f.Host) || f.State != "" && f.State != r.state || !f.Attribute.Matches(r.attrs) {
 		return false
 	}
 	return f.Recipient == nil || slices.ContainsFunc(r.entry.Recipients, func(a container.Address) bool { return a.String() == *f.Recipient })
+}
+
+// goesTo reports whether host is the destination of an item, or the domain of
+// one of its recipients: behind a gateway all have one destination.
+func goesTo(r *queueRow, host string) bool {
+	return strings.EqualFold(host, r.host) || slices.ContainsFunc(r.entry.Recipients, func(a container.Address) bool { return strings.EqualFold(host, a.Domain) })
 }
 
 // errStop ends a walk early.
