@@ -182,15 +182,16 @@ func (a *remoteAccounts) environment() {
 // fill puts operands, escaped by with, into a template. What is left out is
 // nothing, and so is the slash before it.
 func fill(template string, operands []string, with func(string) string) string {
+	var pairs []string
 	for i := range 3 {
 		place := fmt.Sprintf("{%d}", i)
 		if i < len(operands) {
-			template = strings.ReplaceAll(template, place, with(operands[i]))
-			continue
+			pairs = append(pairs, place, with(operands[i]))
+		} else {
+			pairs = append(pairs, "/"+place, "", place, "")
 		}
-		template = strings.ReplaceAll(strings.ReplaceAll(template, "/"+place, ""), place, "")
 	}
-	return template
+	return strings.NewReplacer(pairs...).Replace(template)
 }
 
 func quoteJSON(s string) string {

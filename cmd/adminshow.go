@@ -69,6 +69,9 @@ func list(out io.Writer, d *json.Decoder, columns []string) error {
 		}
 		fmt.Fprintln(table)
 	}
+	if _, err := d.Token(); err != nil {
+		return errors.Join(table.Flush(), fmt.Errorf("the answer is cut off: %w", err))
+	}
 	return table.Flush()
 }
 
@@ -134,11 +137,11 @@ func object(out io.Writer, in io.Reader) error {
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		if inner, ok := m[k].(map[string]any); ok {
 			for _, ik := range slices.Sorted(maps.Keys(inner)) {
-				fmt.Fprintf(table, "%s.%s\t%s\n", k, text(ik), text(inner[ik]))
+				fmt.Fprintf(table, "%s.%s\t%s\n", text(k), text(ik), text(inner[ik]))
 			}
 			continue
 		}
-		fmt.Fprintf(table, "%s\t%s\n", k, text(m[k]))
+		fmt.Fprintf(table, "%s\t%s\n", text(k), text(m[k]))
 	}
 	return table.Flush()
 }
