@@ -49,7 +49,7 @@ func LMTPServers(f *File, r *Report) []SMTPServer {
 var lmtpElements = []string{"bind", "jmxName", "helloName", "connectionBacklog", "connectiontimeout", "connectionLimit",
 	"connectionLimitPerIP", "proxyRequired", "proxyFirst", "maxmessagesize", "lmtpGreeting", "disabledFeatures",
 	"gracefulShutdown", "ioWorkerCount", "bossWorkerCount", "maxExecutorCount", "useEpoll", "highWriteBufferWaterMark",
-	"lowWriteBufferWaterMark", "handlerchain", "tls"}
+	"lowWriteBufferWaterMark", "handlerchain", "tls", "limits"}
 
 func (in smtpElem) lmtpServer() SMTPServer {
 	in.warnUnknown(lmtpElements)
@@ -71,6 +71,7 @@ func (in smtpElem) lmtpServer() SMTPServer {
 		GracefulShutdown:    in.boolean("gracefulShutdown", true),
 		TLS:                 in.tls(),
 		Auth:                SMTPAuth{Announce: AnnounceNever},
+		Limits:              in.limits(),
 		Chain:               in.lmtpChain(),
 	}
 	if s.IdleTimeout < 0 {

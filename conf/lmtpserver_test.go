@@ -21,8 +21,9 @@ func TestLMTPServerDefaults(t *testing.T) {
 	want := SMTPServer{
 		LMTP: true, Pos: Pos{"lmtpserver.xml", 1, 14}, Name: "lmtpserver", Bind: []string{"0.0.0.0:24"},
 		IdleTimeout: 300 * time.Second, ProxyFirst: true, VerifyIdentity: VerifyDisabled, MaxLineLength: 8192, GracefulShutdown: true,
-		Auth:  SMTPAuth{Announce: AnnounceNever},
-		Chain: HandlerChain{Pos: Pos{"lmtpserver.xml", 1, 26}, Core: DefaultLMTPCore, JMX: DefaultLMTPJMX},
+		Auth:   SMTPAuth{Announce: AnnounceNever},
+		Limits: SMTPLimits{Errors: 100, CommandTime: time.Hour, DataRate: 100},
+		Chain:  HandlerChain{Pos: Pos{"lmtpserver.xml", 1, 26}, Core: DefaultLMTPCore, JMX: DefaultLMTPJMX},
 	}
 	if !reflect.DeepEqual(got[0], want) {
 		t.Errorf("got  %+v\nwant %+v", got[0], want)

@@ -36,6 +36,7 @@ type SMTPServer struct {
 	GracefulShutdown    bool
 	TLS                 *ServerTLS // nil: neither implicit TLS nor STARTTLS
 	Auth                SMTPAuth
+	Limits              SMTPLimits
 	Chain               HandlerChain
 }
 
@@ -106,7 +107,7 @@ var smtpElements = []string{"bind", "jmxName", "helloName", "connectionBacklog",
 	"connectionLimitPerIP", "proxyRequired", "proxyFirst", "authorizedAddresses", "authRequired", "verifyIdentity",
 	"maxmessagesize", "maxLineLength", "heloEhloEnforcement", "addressBracketsEnforcement", "smtpGreeting",
 	"disabledFeatures", "gracefulShutdown", "ioWorkerCount", "bossWorkerCount", "maxExecutorCount", "useEpoll",
-	"highWriteBufferWaterMark", "lowWriteBufferWaterMark", "handlerchain", "tls", "auth"}
+	"highWriteBufferWaterMark", "lowWriteBufferWaterMark", "handlerchain", "tls", "auth", "limits"}
 
 func (in smtpElem) server() SMTPServer {
 	in.warnUnknown(smtpElements)
@@ -130,6 +131,7 @@ func (in smtpElem) server() SMTPServer {
 		GracefulShutdown:    in.boolean("gracefulShutdown", true),
 		TLS:                 in.tls(),
 		Auth:                in.auth(),
+		Limits:              in.limits(),
 		Chain:               in.chain(),
 	}
 	if s.IdleTimeout < 0 {

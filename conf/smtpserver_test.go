@@ -24,8 +24,9 @@ func TestSMTPServerDefaults(t *testing.T) {
 		Pos: Pos{"smtpserver.xml", 1, 14}, Name: "smtpserver", Bind: []string{"0.0.0.0:25"},
 		IdleTimeout: 300 * time.Second, ProxyFirst: true, AuthorizedAddresses: List{Pos: Pos{"smtpserver.xml", 1, 14}, Words: []string{}},
 		VerifyIdentity: VerifyStrict, MaxLineLength: 8192, RequireHelo: true, RequireBrackets: true, GracefulShutdown: true,
-		Auth:  SMTPAuth{Announce: AnnounceNever, Mechanisms: []string{"LOGIN", "PLAIN", "SCRAM-SHA-256"}, Failures: defaultFailures},
-		Chain: HandlerChain{Pos: Pos{"smtpserver.xml", 1, 26}, Core: DefaultSMTPCore, JMX: DefaultSMTPJMX},
+		Auth:   SMTPAuth{Announce: AnnounceNever, Mechanisms: []string{"LOGIN", "PLAIN", "SCRAM-SHA-256"}, Failures: defaultFailures},
+		Limits: SMTPLimits{Errors: 100, CommandTime: time.Hour, DataRate: 100},
+		Chain:  HandlerChain{Pos: Pos{"smtpserver.xml", 1, 26}, Core: DefaultSMTPCore, JMX: DefaultSMTPJMX},
 	}
 	if !reflect.DeepEqual(got[0], want) {
 		t.Errorf("got  %+v\nwant %+v", got[0], want)
