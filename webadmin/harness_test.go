@@ -94,7 +94,7 @@ func (b *bench) put(where, name string, change func(*container.Mail)) *container
 	return m
 }
 
-// do sends a request and returns the answer. Header fields are pairs behind the
+// do sends a request and returns the answer; both have to be as openapi.json says. Header fields are pairs behind the
 // body.
 func (b *bench) do(method, target, body string, header ...string) *httptest.ResponseRecorder {
 	b.t.Helper()
@@ -109,6 +109,7 @@ func (b *bench) do(method, target, body string, header ...string) *httptest.Resp
 	}
 	w := httptest.NewRecorder()
 	b.ServeHTTP(w, req)
+	b.routes.validate(b.t, req, body, w)
 	return w
 }
 

@@ -18,6 +18,7 @@ func (s *Server) defineRoutes() {
 	rt.handle(http.MethodPost, "/mail-transfer-service", s.transfer)
 	s.serverRoutes(rt)
 	s.metricsRoutes(rt)
+	rt.handle(http.MethodGet, "/openapi.json", s.getOpenAPI)
 	if s.deps.Directory != nil {
 		s.domainRoutes(rt)
 		s.userRoutes(rt)
