@@ -75,7 +75,7 @@ func (p *program) run(ctx context.Context, s *site, store *sqlite.Store, started
 	}
 	spooler := &spool.Spooler{Queues: store, Engine: live.pipeline.Engine, Threads: s.container.Threads,
 		ErrorRepository: s.errorRepository.String(), Log: s.log}
-	parts := []part{{"rate limits", live.rates.run}, {"ldap", live.runLDAP}, {"mailets", live.runMailets}, {"spooler", spooler.Run}}
+	parts := []part{{"rate limits", live.rates.run}, {"greylist", s.forgetGreylisted(store)}, {"ldap", live.runLDAP}, {"mailets", live.runMailets}, {"spooler", spooler.Run}}
 	admin, err := s.listenAdmin(store, live, spooler)
 	if err != nil {
 		return err

@@ -29,6 +29,7 @@ func register(r *Registry) {
 	r.Handler(james+"dsn.DSNRcptParameterHook", newDSNRcptParameter)
 	r.Handler(james+"fastfail.AllowedUnauthenticatedSender", newAllowedUnauthenticatedSender)
 	r.Handler(james+"fastfail.DNSRBLHandler", newDNSRBL)
+	r.Handler(james+"fastfail.JDBCGreylistHandler", newJDBCGreylist)
 	r.Handler(james+"fastfail.MaxRcptHandler", newMaxRcpt)
 	r.Handler(james+"fastfail.MaxUnknownCmdHandler", newMaxUnknownCmd)
 	r.Handler(james+"fastfail.ResolvableEhloHeloHandler", newResolvableEhloHelo)
@@ -102,7 +103,7 @@ var jamesOnly = []string{
 	"org.apache.james.crowdsec.CrowdsecEhloHook", "org.apache.james.crowdsec.CrowdsecSMTPConnectHandler",
 	"org.apache.james.examples.LoggingRcptHook", "org.apache.james.examples.MyCmdHandlerLoader",
 	"org.apache.james.examples.MyNoopCmdHandler", "org.apache.james.spamassassin.SpamAssassinHandler",
-	james + "POP3BeforeSMTPHandler", james + "fastfail.JDBCGreylistHandler",
+	james + "POP3BeforeSMTPHandler",
 }
 
 // validRcptHandlers are classes of others that do what ValidRcptHandler does, and

@@ -42,6 +42,12 @@ type Services struct {
 	Log           *slog.Logger
 	Metrics       *metrics.Set // may be nil
 
+	// Greylist keeps which senders were seen before.
+	Greylist local.GreylistStorage
+	// ReadFile reads a file that the configuration names, such as
+	// file://conf/crowdsec.properties (conf.Dir.ReadFile).
+	ReadFile func(ref string) ([]byte, error)
+
 	// Mailboxes opens the mailboxes whose place a pattern tells ("" for the usual
 	// one), for LMTP.
 	Mailboxes func(pattern string) (Mailboxes, error)
@@ -52,6 +58,13 @@ type Services struct {
 	// Server is the configuration of the server whose chain is built; Build sets
 	// it for the factories.
 	Server conf.SMTPServer
+}
+
+// count adds one to a counter.
+func (s Services) count(name, help string) {
+	if s.Metrics != nil {
+		s.Metrics.Counter(name, help).Inc()
+	}
 }
 
 // Factory makes a handler from its element. Problems go into p. The result
