@@ -13,6 +13,8 @@ import (
 //
 //	<handler class="org.apache.james.protocols.smtp.core.fastfail.SupressDuplicateRcptHandler"/>
 //
+// In LMTP it has a reply to the message for each time that it was named.
+//
 // Addresses are compared without regard to upper and lower case. A recipient
 // that is repeated with other parameters (NOTIFY, ORCPT) goes the way of any
 // other.

@@ -292,7 +292,7 @@ func (c *conn) rcpt(ctx context.Context, arg string) {
 		c.e.refused(ctx, c, "RCPT", addr.Pretty(), d)
 		return
 	}
-	if !d.Duplicate {
+	if !d.Duplicate || c.e.cfg.LMTP { // each that gets 250 gets a reply to the message, too
 		c.s.Tx.Recipients = append(c.s.Tx.Recipients, r)
 		c.rcptOctets += len(arg)
 	}

@@ -134,6 +134,9 @@ func (c *conn) flush() error {
 		return err
 	}
 	_, err := c.nc.Write(out)
+	if err != nil {
+		c.kill() // thousands of further replies must not wait as long, each
+	}
 	return err
 }
 

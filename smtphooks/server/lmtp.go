@@ -39,6 +39,23 @@ func (c *conn) unknownLMTP() {
 	c.reply(500, "", "Unable to process request: the command is unknown")
 }
 
+// recipients returns those of the mail. In LMTP one that was given twice, and has
+// two replies, is there once.
+func (c *conn) recipients() []container.Address {
+	out := make([]container.Address, 0, len(c.s.Tx.Recipients))
+	seen := map[string]bool{}
+	for _, r := range c.s.Tx.Recipients {
+		if c.e.cfg.LMTP {
+			if seen[r.Address.Key()] {
+				continue
+			}
+			seen[r.Address.Key()] = true
+		}
+		out = append(out, r.Address)
+	}
+	return out
+}
+
 // answer replies to a message: once, or in LMTP once for each recipient (RFC
 // 2033 §4.2).
 func (c *conn) answer(code int, enhanced, text string) {

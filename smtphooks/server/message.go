@@ -113,11 +113,7 @@ func (c *conn) deliver(ctx context.Context, d *dataReader) {
 		return
 	}
 	tx := c.s.Tx
-	rcpts := make([]container.Address, len(tx.Recipients))
-	for i, r := range tx.Recipients {
-		rcpts[i] = r.Address
-	}
-	m := container.NewMail(tx.Sender, rcpts, msg)
+	m := container.NewMail(tx.Sender, c.recipients(), msg)
 	if tx.Body == "8BITMIME" {
 		m.Set(container.AttrBodyType, tx.Body)
 	}
