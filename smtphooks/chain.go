@@ -2,7 +2,9 @@ package smtphooks
 
 import (
 	"context"
+	"reflect"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,6 +36,28 @@ type Chain struct {
 	deliver    []DeliverToRecipientHook
 	deliverAll []DeliverMessageHook
 	local      Local
+	heirs      []Heir
+}
+
+// An Heir is a handler that remembers something about clients. When the servers
+// are reloaded it takes over what its predecessor in the chain knows: a handler of
+// the same type, the first of the first, the second of the second, and so on. The
+// predecessor serves the connections that are open; both may be in use at once.
+type Heir interface {
+	Inherit(predecessor any)
+}
+
+// Inherit lets the handlers take over what those of the chain before remember. It
+// is called before the chain is used.
+func (c *Chain) Inherit(before *Chain) {
+	left := slices.Clone(before.heirs)
+	for _, h := range c.heirs {
+		i := slices.IndexFunc(left, func(old Heir) bool { return reflect.TypeOf(old) == reflect.TypeOf(h) })
+		if i >= 0 {
+			h.Inherit(left[i])
+			left = slices.Delete(left, i, i+1)
+		}
+	}
 }
 
 // Build makes the chain of a server: its <handler> elements in order, then the
@@ -109,6 +133,7 @@ func (c *Chain) add(h any) {
 	appendIf(&c.lifespan, h)
 	appendIf(&c.deliver, h)
 	appendIf(&c.deliverAll, h)
+	appendIf(&c.heirs, h)
 	if p, ok := h.(MailParamHook); ok {
 		for _, name := range p.MailParams() {
 			c.mailParams[name] = p

@@ -36,16 +36,27 @@ type SpamTrapHandler struct {
 	traps map[string]bool
 	block time.Duration
 	now   func() time.Time
+	*caughtClients
+}
 
+// caughtClients are the clients that have fallen into a trap.
+type caughtClients struct {
 	mu     sync.Mutex
 	caught map[netip.Addr]time.Time // until when
+}
+
+// Inherit implements Heir.
+func (h *SpamTrapHandler) Inherit(predecessor any) {
+	if p, ok := predecessor.(*SpamTrapHandler); ok {
+		h.caughtClients = p.caughtClients
+	}
 }
 
 // maxCaught bounds the memory for clients.
 const maxCaught = 100000
 
 func newSpamTrap(p *conf.Params, _ Services) any {
-	h := &SpamTrapHandler{traps: map[string]bool{}, now: time.Now, caught: map[netip.Addr]time.Time{}}
+	h := &SpamTrapHandler{traps: map[string]bool{}, now: time.Now, caughtClients: &caughtClients{caught: map[netip.Addr]time.Time{}}}
 	p.Required("spamTrapRecip")
 	for _, text := range p.List("spamTrapRecip") {
 		a, err := container.ParseAddress(text)

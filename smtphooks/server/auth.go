@@ -75,7 +75,7 @@ func (c *conn) auth(ctx context.Context, arg string) {
 		c.reply(501, "5.5.4", "Usage: AUTH (authentication type) <challenge>")
 		return
 	}
-	mech = strings.ToUpper(mech)
+	mech = upper(mech)
 	clear := c.e.cfg.Auth.RequireSSL && c.s.TLSProtocol == ""
 	if clear || !slices.Contains(c.e.auth.mechanisms, mech) {
 		c.reply(504, "", "Unrecognized Authentication Type")
@@ -296,7 +296,7 @@ func (d *saslDialogue) answer(challenge string) (string, error) {
 func (d *saslDialogue) line(challenge string) (string, error) {
 	d.c.reply(334, "", base64.StdEncoding.EncodeToString([]byte(challenge)))
 	d.c.replied = false
-	line, err := d.c.in.line(max(maxSASLLine, d.c.e.cfg.MaxLineLength))
+	line, err := d.c.line(max(maxSASLLine, d.c.e.cfg.MaxLineLength))
 	if err != nil {
 		d.c.closing = !d.c.framing(err)
 		return "", errEnded

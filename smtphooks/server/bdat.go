@@ -26,8 +26,8 @@ var errChunkSize = errors.New("size of a chunk not readable")
 
 // parseChunk reads the argument of BDAT.
 func parseChunk(arg string) (size int64, last bool, err error) {
-	fields := strings.Fields(arg)
-	if len(fields) == 2 && strings.EqualFold(fields[1], "LAST") {
+	fields := strings.FieldsFunc(upper(arg), func(r rune) bool { return r == ' ' || r == '\t' })
+	if len(fields) == 2 && fields[1] == "LAST" {
 		fields, last = fields[:1], true
 	}
 	if len(fields) != 1 || strings.Trim(fields[0], "0123456789") != "" {

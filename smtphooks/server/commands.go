@@ -82,8 +82,14 @@ func (c *conn) ehlo(ctx context.Context, arg string) {
 }
 
 // greeting does what HELO and EHLO have in common; it reports whether the name
-// is accepted.
-func (c *conn) greeting(ctx context.Context, verb, arg string) bool {
+// is accepted. One that is not leaves the transaction as it was (RFC 5321 §4.1.4).
+func (c *conn) greeting(ctx context.Context, verb, arg string) (ok bool) {
+	before := c.s.Tx
+	defer func() { // also when a hook panics
+		if !ok {
+			c.s.Tx = before
+		}
+	}()
 	c.s.Reset()
 	if arg == "" {
 		c.reply(501, "5.5.4", "Domain address required: "+verb)
@@ -140,6 +146,8 @@ func (c *conn) mail(ctx context.Context, arg string) {
 		return
 	case c.s.Tx.HasSender:
 		c.reply(503, "5.5.0", "Sender already specified")
+		return
+	case c.tooManyMessages():
 		return
 	}
 	defer func() { // also when a hook panics
@@ -231,7 +239,7 @@ func (c *conn) sizeParam(p smtphooks.Param) bool {
 // bodyParam: RFC 6152. BINARYMIME is not offered: taking it would let a client
 // send what DATA, by which the mail goes on, cannot carry.
 func (c *conn) bodyParam(p smtphooks.Param) bool {
-	v := strings.ToUpper(p.Value)
+	v := upper(p.Value)
 	if v != "7BIT" && v != "8BITMIME" {
 		c.reply(501, "5.5.4", "Unsupported value for BODY parameter")
 		return false

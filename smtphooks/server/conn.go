@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -44,9 +45,13 @@ type conn struct {
 	rcptOctets   int     // of the RCPT commands accepted in this transaction
 	proxyNeeded  bool
 	deadline     time.Time // for the next reads, when not zero
-	replied      bool      // to the current command
-	closing      bool      // after the replies are written
-	linger       bool      // let the client read them before the connection goes
+	pace         pace
+	errors       int  // commands answered with 5xx since the last message
+	failing      bool // the current command is one of them
+	messages     int  // that were accepted
+	replied      bool // to the current command
+	closing      bool // after the replies are written
+	linger       bool // let the client read them before the connection goes
 
 	mu       sync.Mutex
 	nc       net.Conn
@@ -66,7 +71,7 @@ func (c *conn) remotePort() uint16 {
 }
 
 func newConn(e *endpoint, nc net.Conn, peer netip.Addr) *conn {
-	c := &conn{e: e, nc: nc, raw: nc, peer: peer, proxyNeeded: e.cfg.ProxyRequired}
+	c := &conn{e: e, nc: nc, raw: nc, peer: peer, proxyNeeded: e.cfg.ProxyRequired, pace: newPace(e)}
 	c.in = newInput(c.read)
 	c.s = smtphooks.NewSession(newID(), peer, e.server.reverse)
 	c.s.Server, c.s.Hello = e.cfg.Name, e.hello
@@ -87,17 +92,18 @@ func (c *conn) refresh() {
 }
 
 // read is the only place that reads from the network: it writes pending replies
-// first and arms the idle timer.
+// first, arms the timer, and notes how long it took.
 func (c *conn) read(p []byte) (int, error) {
 	if err := c.flush(); err != nil {
 		return 0, err
 	}
-	limit := c.deadline
-	if idle := c.e.cfg.IdleTimeout; limit.IsZero() && idle > 0 {
-		limit = time.Now().Add(idle)
-	}
+	begin, limit, slow := time.Now(), c.deadline, false
 	c.mu.Lock()
-	if c.stopping && !c.inData {
+	content := c.inData
+	if limit.IsZero() {
+		limit, slow = c.pace.until(begin, content)
+	}
+	if c.stopping && !content {
 		c.mu.Unlock()
 		return 0, errStopping
 	}
@@ -108,10 +114,29 @@ func (c *conn) read(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := nc.Read(p)
-	if err != nil && n == 0 && c.isStopping() {
-		err = errStopping
+	c.pace.waited(time.Since(begin), n, content)
+	if err != nil && n == 0 {
+		return 0, c.readError(err, slow)
 	}
 	return n, err
+}
+
+// readError tells why a read failed; slow: its limit was that of a slow client.
+func (c *conn) readError(err error, slow bool) error {
+	switch {
+	case c.isStopping():
+		return errStopping
+	case slow && errors.Is(err, os.ErrDeadlineExceeded):
+		return errTooSlow
+	}
+	return err
+}
+
+// line returns the next line of the client.
+func (c *conn) line(limit int) ([]byte, error) {
+	line, err := c.in.line(limit)
+	c.pace.line = time.Time{}
+	return line, err
 }
 
 func (c *conn) isStopping() bool {
@@ -130,10 +155,12 @@ func (c *conn) flush() error {
 	if cap(c.out) > maxPending {
 		c.out = nil
 	}
-	if err := c.nc.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+	begin := time.Now()
+	if err := c.nc.SetWriteDeadline(begin.Add(c.pace.writing())); err != nil {
 		return err
 	}
 	_, err := c.nc.Write(out)
+	c.pace.waited(time.Since(begin), 0, false)
 	if err != nil {
 		c.kill() // thousands of further replies must not wait as long, each
 	}
@@ -202,15 +229,58 @@ func (c *conn) serve(ctx context.Context) {
 			c.sayGoodbye()
 			return
 		}
-		line, err := c.in.line(c.e.cfg.MaxLineLength)
-		if err != nil {
-			if c.framing(err) {
-				continue
-			}
+		line, err := c.line(c.e.cfg.MaxLineLength)
+		switch {
+		case err == nil:
+			c.command(ctx, string(line))
+		case !c.framing(err):
 			return
 		}
-		c.command(ctx, string(line))
+		c.countErrors(ctx)
 	}
+}
+
+// countErrors ends the connection of a client that gets everything wrong. Those
+// who may relay are spared: their lists of recipients are what they are.
+func (c *conn) countErrors(ctx context.Context) {
+	if !c.failing {
+		return
+	}
+	c.failing = false
+	c.errors++
+	if n := c.e.cfg.Limits.Errors; n == 0 || c.errors < n || c.closing || c.s.Relaying {
+		return
+	}
+	c.e.server.count("too_many_errors")
+	c.e.log().InfoContext(ctx, "too many errors", "client", c.s.RemoteAddr.String(), "errors", c.errors)
+	c.reply(421, "4.7.0", c.s.Hello+" Too many errors, closing transmission channel")
+	c.closing, c.linger = true, true
+}
+
+// settle notes that a message was accepted: whoever sends mail is welcome.
+func (c *conn) settle() {
+	c.e.server.count("mails_accepted")
+	c.messages++
+	c.errors = 0
+	c.pace.settle()
+}
+
+// tooManyMessages refuses a further message when there were enough.
+func (c *conn) tooManyMessages() bool {
+	n := c.e.cfg.Limits.Messages
+	if n == 0 || c.messages < n || c.e.authorized(c.s.RemoteAddr) {
+		return false
+	}
+	c.reply(421, "4.7.0", c.s.Hello+" Too many messages on this connection, open another one")
+	c.closing, c.linger = true, true
+	return true
+}
+
+// tooSlow tells a client why its connection ends.
+func (c *conn) tooSlow() {
+	c.e.server.count("too_slow")
+	c.reply(421, "4.4.2", c.s.Hello+" Too slow, closing transmission channel")
+	c.linger = true
 }
 
 // framing replies to an error of in.line; it reports whether the connection
@@ -225,6 +295,8 @@ func (c *conn) framing(err error) bool {
 		c.linger = true
 	case errors.Is(err, errStopping):
 		c.sayGoodbye()
+	case errors.Is(err, errTooSlow):
+		c.tooSlow()
 	}
 	// As James: an idle or broken connection is closed without a word.
 	return false
@@ -285,7 +357,7 @@ func (c *conn) command(ctx context.Context, line string) {
 	if i := strings.IndexByte(verb, '\t'); i >= 0 {
 		verb, arg = line[:i], line[i+1:]
 	}
-	verb, arg = strings.ToUpper(verb), strings.Trim(arg, " \t")
+	verb, arg = upper(verb), strings.Trim(arg, " \t")
 	if strings.HasPrefix(verb, "STARTTLS") {
 		c.startTLS(ctx, verb, arg)
 		return

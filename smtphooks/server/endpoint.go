@@ -4,8 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"errors"
-	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -31,15 +30,23 @@ type endpoint struct {
 	networks  smtphooks.Networks
 	hosts     []smtphooks.NetworkHost
 	tlsConfig atomic.Pointer[tls.Config]
-	listeners []net.Listener
+	tally     *tally
+}
+
+// tally counts the connections of a server. After a reload its successor goes on
+// counting: the old connections are there still.
+type tally struct {
+	meter meter
 
 	mu    sync.Mutex
 	total int
 	perIP map[netip.Addr]int
 }
 
-func newEndpoint(s *Server, cfg conf.SMTPServer, reg *smtphooks.Registry, r *conf.Report) *endpoint {
-	e := &endpoint{server: s, cfg: cfg, verbs: verbs, perIP: map[netip.Addr]int{},
+// newEndpoint builds what cfg describes. Predecessor is what it replaces in a
+// running server, or nil.
+func newEndpoint(s *Server, cfg conf.SMTPServer, predecessor *endpoint, reg *smtphooks.Registry, r *conf.Report) *endpoint {
+	e := &endpoint{server: s, cfg: cfg, verbs: verbs, tally: &tally{perIP: map[netip.Addr]int{}},
 		hello:    cmp.Or(cfg.Hello, s.services.Hostname),
 		smtputf8: !slices.Contains(cfg.DisabledFeatures, "SMTPUTF8")}
 	if cfg.LMTP {
@@ -49,6 +56,10 @@ func newEndpoint(s *Server, cfg conf.SMTPServer, reg *smtphooks.Registry, r *con
 		e.hello = localName()
 	}
 	e.chain = smtphooks.Build(cfg, reg, s.services, r)
+	if predecessor != nil {
+		e.tally = predecessor.tally
+		e.chain.Inherit(predecessor.chain)
+	}
 	e.lifespan = e.chain.Lifespan()
 	e.auth = newAuthentication(cfg.Auth, e.chain)
 	for _, word := range cfg.AuthorizedAddresses.Words {
@@ -93,19 +104,11 @@ func (e *endpoint) announces(authorized, encrypted bool) bool {
 // lookupTimeout bounds each lookup of an authorized host at start.
 const lookupTimeout = 5 * time.Second
 
-// listen looks up the hosts of <authorizedAddresses> and opens the ports.
-func (e *endpoint) listen(ctx context.Context) error {
+// addHosts looks up the hosts of <authorizedAddresses>.
+func (e *endpoint) addHosts(ctx context.Context) {
 	for _, h := range e.hosts {
 		e.addHost(ctx, h)
 	}
-	for _, addr := range e.cfg.Bind {
-		l, err := open(ctx, addr)
-		if err != nil {
-			return fmt.Errorf("listen for %s: %w", e.cfg.Name, err)
-		}
-		e.listeners = append(e.listeners, l)
-	}
-	return nil
 }
 
 // addHost authorizes the addresses of h. As in James a name that does not
@@ -121,48 +124,15 @@ func (e *endpoint) addHost(ctx context.Context, h smtphooks.NetworkHost) {
 	e.networks = append(e.networks, n...)
 }
 
-func (e *endpoint) closeListeners() {
-	for _, l := range e.listeners {
-		_ = l.Close() // a listener that is closed already is as good
-	}
-}
-
-// accept admits connections until ctx is done.
-func (e *endpoint) accept(ctx context.Context, l net.Listener, start func(*conn)) error {
-	pause := time.Duration(0)
-	for {
-		nc, err := l.Accept()
-		switch {
-		case err == nil:
-			pause = 0
-			e.admit(nc, start)
-		case ctx.Err() != nil:
-			return nil
-		case errors.Is(err, net.ErrClosed):
-			return fmt.Errorf("accept for %s: %w", e.cfg.Name, err)
-		default:
-			// Out of file descriptors, most likely: wait for some to come back.
-			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			e.log().ErrorContext(ctx, "connection not accepted", "server", e.cfg.Name, "err", err)
-			e.sleep(ctx, pause)
-		}
-	}
-}
-
-func (e *endpoint) sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
-}
-
-// admit starts a connection, or closes it without a word when a limit is
-// reached.
+// admit starts a connection, or closes it when a limit is reached.
 func (e *endpoint) admit(nc net.Conn, start func(*conn)) {
 	peer := remoteIP(nc)
-	if !e.enter(peer) {
+	if !e.cfg.ProxyRequired && !e.metered(peer) {
+		e.turnAway(nc)
+		return
+	}
+	if !e.tally.enter(peer, e.cfg) {
+		// As in James: without a word.
 		e.server.count("connections_refused")
 		e.log().Warn("connection limit reached", "server", e.cfg.Name, "client", peer.String())
 		_ = nc.Close()
@@ -176,6 +146,29 @@ func (e *endpoint) admit(nc net.Conn, start func(*conn)) {
 	start(c)
 }
 
+// metered counts a connection of a client; false when they come too fast.
+func (e *endpoint) metered(client netip.Addr) bool {
+	n := e.cfg.Limits.ConnectionRate
+	if n == 0 || e.authorized(client) || e.tally.meter.admit(client, n, time.Now()) {
+		return true
+	}
+	e.server.count("connections_refused")
+	e.log().Info("client connects too often", "server", e.cfg.Name, "client", client.String())
+	return false
+}
+
+const tooOften = "421 4.7.0 Too many connections from your address, try again later\r\n"
+
+// turnAway tells a client that it connects too often. The socket is new: a line
+// fits into its buffer, and nobody is waited for.
+func (e *endpoint) turnAway(nc net.Conn) {
+	if e.cfg.TLS == nil || !e.cfg.TLS.Implicit {
+		_ = nc.SetWriteDeadline(time.Now().Add(time.Millisecond))
+		_, _ = io.WriteString(nc, tooOften)
+	}
+	_ = nc.Close()
+}
+
 func remoteIP(nc net.Conn) netip.Addr {
 	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
 		return a.AddrPort().Addr().Unmap().WithZone("")
@@ -186,28 +179,28 @@ func remoteIP(nc net.Conn) netip.Addr {
 	return netip.IPv4Unspecified()
 }
 
-// enter counts a connection, unless that would exceed a limit.
-func (e *endpoint) enter(ip netip.Addr) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if n := e.cfg.MaxConnections; n > 0 && e.total >= n {
+// enter counts a connection, unless that would exceed a limit of cfg.
+func (t *tally) enter(ip netip.Addr, cfg conf.SMTPServer) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n := cfg.MaxConnections; n > 0 && t.total >= n {
 		return false
 	}
-	if n := e.cfg.MaxConnectionsPerIP; n > 0 && e.perIP[ip] >= n {
+	if n := cfg.MaxConnectionsPerIP; n > 0 && t.perIP[ip] >= n {
 		return false
 	}
-	e.total++
-	e.perIP[ip]++
+	t.total++
+	t.perIP[ip]++
 	return true
 }
 
 // leave counts a connection out.
-func (e *endpoint) leave(ip netip.Addr) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.total--
-	if e.perIP[ip]--; e.perIP[ip] <= 0 {
-		delete(e.perIP, ip)
+func (t *tally) leave(ip netip.Addr) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.total--
+	if t.perIP[ip]--; t.perIP[ip] <= 0 {
+		delete(t.perIP, ip)
 	}
 }
 

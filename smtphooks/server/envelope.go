@@ -68,6 +68,23 @@ func closingBracket(s string) int {
 	return -1
 }
 
+// upper returns s with capital letters. Letters outside ASCII stay as they are:
+// some of them have a capital that is ASCII, and are in no keyword all the same.
+func upper(s string) string {
+	for i := range len(s) {
+		if c := s[i]; c >= 'a' && c <= 'z' {
+			b := []byte(s)
+			for ; i < len(b); i++ {
+				if b[i] >= 'a' && b[i] <= 'z' {
+					b[i] -= 'a' - 'A'
+				}
+			}
+			return string(b)
+		}
+	}
+	return s
+}
+
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 
 func parseParams(s string) []smtphooks.Param {
@@ -82,7 +99,7 @@ func parseParams(s string) []smtphooks.Param {
 			break
 		}
 		name, value, has := strings.Cut(s[:end], "=")
-		out = append(out, smtphooks.Param{Name: strings.ToUpper(name), Value: value, HasValue: has})
+		out = append(out, smtphooks.Param{Name: upper(name), Value: value, HasValue: has})
 		s = s[end:]
 	}
 	return out

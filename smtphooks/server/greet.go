@@ -57,6 +57,11 @@ func (c *conn) proxyHeader(ctx context.Context) bool {
 	c.in.unread(rest)
 	c.s.RemoteAddr = ip
 	c.refresh()
+	if !c.e.metered(ip) {
+		c.reply(421, "4.7.0", "Too many connections from your address, try again later")
+		c.linger = true
+		return false
+	}
 	return true
 }
 

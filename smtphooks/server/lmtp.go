@@ -103,7 +103,7 @@ func (c *conn) deliverEach(ctx context.Context, m *container.Mail, size slog.Att
 		c.e.log().InfoContext(ctx, "mail delivered", about...)
 	}
 	if taken {
-		c.e.server.count("mails_accepted")
+		c.settle()
 	} else {
 		c.e.server.count("mails_refused")
 	}

@@ -58,9 +58,12 @@ func (c *conn) brokenData(ctx context.Context, err error) {
 	c.setInData(false)
 	c.closing = true
 	c.e.server.count("mails_refused")
-	if errors.Is(err, errBareLineEnd) {
+	switch {
+	case errors.Is(err, errBareLineEnd):
 		c.reply(500, "5.0.0", "line delimiter must be CRLF")
 		c.linger = true
+	case errors.Is(err, errTooSlow):
+		c.tooSlow()
 	}
 	c.e.log().InfoContext(ctx, "message broken off", c.about(slog.Any("err", err))...)
 }
@@ -137,7 +140,7 @@ func (c *conn) deliver(ctx context.Context, d *dataReader) {
 		c.reply(451, "4.0.0", "Error processing message.")
 	default:
 		c.answerAll(decision)
-		c.e.server.count("mails_accepted")
+		c.settle()
 		c.e.log().InfoContext(ctx, "mail accepted", c.about(size)...)
 	}
 }

@@ -14,6 +14,7 @@ const maxPending = 4 << 10
 // the enhanced code, when there is one, stands on each of them (RFC 2034 §4).
 func (c *conn) reply(code int, enhanced, text string) {
 	c.replied = true
+	c.failing = c.failing || code >= 500
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
 		sep := byte('-')

@@ -34,14 +34,19 @@ const defaultGrace = 4 * time.Second
 // each once. The other methods may be called at any time after New, by any
 // goroutine.
 type Server struct {
-	options   Options
-	services  smtphooks.Services
-	endpoints []*endpoint
-	counters  map[string]prometheus.Counter
-	limiter   *throttle.Limiter
+	options  Options
+	services smtphooks.Services
+	counters map[string]prometheus.Counter
+	limiter  *throttle.Limiter
 
-	mu    sync.Mutex
-	conns map[*conn]struct{}
+	reloading sync.Mutex // by one goroutine at a time
+
+	mu        sync.Mutex
+	endpoints []*endpoint
+	sockets   []*socket // in the order of the configuration
+	work      *work     // while Run accepts connections
+	ended     bool      // Run does so no more
+	conns     map[*conn]struct{}
 }
 
 // ConnInfo describes one open connection.
@@ -71,9 +76,7 @@ func New(cfgs []conf.SMTPServer, reg *smtphooks.Registry, services smtphooks.Ser
 			s.counters[name] = services.Metrics.Counter("mailetd_smtp_"+name+"_total", help)
 		}
 	}
-	for _, cfg := range cfgs {
-		s.endpoints = append(s.endpoints, newEndpoint(s, cfg, reg, r))
-	}
+	s.endpoints = s.build(cfgs, reg, r)
 	return s
 }
 
@@ -87,6 +90,8 @@ var counters = map[string]string{
 	"auth_failures":       "Failed SMTP authentications.",
 	"auth_refused":        "SMTP authentications refused because too many from that address had failed.",
 	"tls_failures":        "Failed TLS handshakes.",
+	"too_many_errors":     "SMTP connections ended because too many commands had failed.",
+	"too_slow":            "SMTP connections ended because the client was too slow.",
 }
 
 func (s *Server) count(name string) {
@@ -98,14 +103,23 @@ func (s *Server) count(name string) {
 // Listen opens the ports of all servers. After an error none is open.
 func (s *Server) Listen(ctx context.Context) error {
 	for _, e := range s.endpoints {
-		if err := e.listen(ctx); err != nil {
-			for _, open := range s.endpoints {
-				open.closeListeners()
+		e.addHosts(ctx)
+		for _, bind := range e.cfg.Bind {
+			k, err := openSocket(ctx, bind, e)
+			if err != nil {
+				closeAll(s.sockets)
+				return err
 			}
-			return err
+			s.sockets = append(s.sockets, k)
 		}
 	}
 	return nil
+}
+
+func closeAll(sockets []*socket) {
+	for _, k := range sockets {
+		k.close()
+	}
 }
 
 // Listener is an address that is listened on.
@@ -116,11 +130,11 @@ type Listener struct {
 
 // Listeners returns what is listened on, in the order of the configuration.
 func (s *Server) Listeners() []Listener {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var out []Listener
-	for _, e := range s.endpoints {
-		for _, l := range e.listeners {
-			out = append(out, Listener{e.protocol(), l.Addr()})
-		}
+	for _, k := range s.sockets {
+		out = append(out, Listener{k.endpoint.Load().protocol(), k.l.Addr()})
 	}
 	return out
 }
@@ -134,44 +148,66 @@ func (s *Server) Addrs() []net.Addr {
 	return out
 }
 
+// work is what Run has going on.
+type work struct {
+	server             *Server
+	accepting, serving context.Context
+	stop               func() // accepting
+	accepts, conns     sync.WaitGroup
+
+	mu   sync.Mutex
+	errs []error
+}
+
+// accept lets clients in at k.
+func (w *work) accept(k *socket) {
+	w.accepts.Go(func() {
+		err := k.accept(w.accepting, func(c *conn) { w.conns.Go(func() { w.server.serve(w.serving, c) }) })
+		if err != nil {
+			w.mu.Lock()
+			w.errs = append(w.errs, err)
+			w.mu.Unlock()
+			w.stop()
+		}
+	})
+}
+
 // Run serves clients until ctx is done, or a port cannot be listened on any
 // more. Then it closes the ports, ends idle connections with 421, and gives
 // messages on their way the grace period to arrive and be committed. It returns
 // when all connections are closed.
 func (s *Server) Run(ctx context.Context) error {
-	accepting, stopAccepting := context.WithCancel(ctx)
-	defer stopAccepting()
+	w := &work{server: s}
+	w.accepting, w.stop = context.WithCancel(ctx)
+	defer w.stop()
 	// Connections outlive ctx until they are drained.
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
+	w.serving = serving
 
-	var conns, accepts sync.WaitGroup
-	errs := make(chan error, len(s.Addrs()))
-	for _, e := range s.endpoints {
-		for _, l := range e.listeners {
-			accepts.Go(func() {
-				errs <- e.accept(accepting, l, func(c *conn) { conns.Go(func() { s.serve(serving, c) }) })
-				stopAccepting()
-			})
-		}
+	s.begin(w)
+	<-w.accepting.Done()
+	s.end()
+	w.accepts.Wait()
+	s.drain(&w.conns, stopServing)
+	return errors.Join(w.errs...)
+}
+
+func (s *Server) begin(w *work) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.work = w
+	for _, k := range s.sockets {
+		w.accept(k)
 	}
-	if len(s.Addrs()) > 0 {
-		<-accepting.Done()
-	} else {
-		<-ctx.Done()
-	}
-	stopAccepting()
-	for _, e := range s.endpoints {
-		e.closeListeners()
-	}
-	accepts.Wait()
-	close(errs)
-	s.drain(&conns, stopServing)
-	var all []error
-	for err := range errs {
-		all = append(all, err)
-	}
-	return errors.Join(all...)
+}
+
+// end closes the ports; from now on nothing is reloaded.
+func (s *Server) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.work, s.ended = nil, true
+	closeAll(s.sockets)
 }
 
 // drain lets connections come to an end, and ends them when the grace period is
@@ -215,7 +251,7 @@ func (s *Server) serve(ctx context.Context, c *conn) {
 		s.mu.Lock()
 		delete(s.conns, c)
 		s.mu.Unlock()
-		c.e.leave(c.peer)
+		c.e.tally.leave(c.peer)
 	}()
 	c.serve(ctx)
 }
@@ -224,8 +260,11 @@ func (s *Server) serve(ctx context.Context, c *conn) {
 // connections keep theirs. When one cannot be read that server keeps what it
 // had.
 func (s *Server) ReloadCertificates() error {
+	s.mu.Lock()
+	endpoints := s.endpoints
+	s.mu.Unlock()
 	var errs []error
-	for _, e := range s.endpoints {
+	for _, e := range endpoints {
 		errs = append(errs, e.reloadTLS())
 	}
 	return errors.Join(errs...)
