@@ -14,7 +14,6 @@ type clearRepository struct {
 	store   repository.Repositories
 	place   place
 	initial int64
-	started atomic.Bool
 	removed atomic.Int64
 }
 
@@ -32,7 +31,6 @@ func (t *clearRepository) Info(now time.Time) any {
 }
 
 func (t *clearRepository) Run(ctx context.Context) error {
-	t.started.Store(true)
 	for _, u := range t.place.urls {
 		before := t.removed.Load()
 		n, err := t.store.ClearRepository(ctx, u, func(n int64) { t.removed.Store(before + n) })

@@ -90,22 +90,22 @@ func (t *reprocessOne) Params() any {
 	return taskParams{How: t.reprocessing.stored(), Repository: t.name, Key: t.key}
 }
 
-// Params implements task.Task. A clearing that has begun is not begun again:
-// it would remove mails that came after it.
+// Once implements task.Once: a clearing that is begun again would remove mails
+// that came after it.
+func (t *clearRepository) Once() {}
+
+// Once implements task.Once; see clearRepository.Once.
+func (t *clearQueue) Once() {}
+
+// Params implements task.Task.
 func (t *clearRepository) Params() any {
-	if t.started.Load() {
-		return nil
-	}
 	p := taskParams{Initial: t.initial}
 	p.Repository, p.URLs = t.place.stored()
 	return p
 }
 
-// Params implements task.Task; see clearRepository.Params.
+// Params implements task.Task.
 func (t *clearQueue) Params() any {
-	if t.started.Load() {
-		return nil
-	}
 	return taskParams{Queue: t.queue, Filter: t.filter}
 }
 
@@ -120,11 +120,14 @@ func (t *deleteDomainData) Params() any { return taskParams{Domain: t.domain, Fr
 // revive makes a task of a former process again.
 func (s *Server) revive(kind string, text json.RawMessage) (task.Task, error) {
 	var p *taskParams
+	if len(text) == 0 {
+		return nil, errors.New("it was interrupted, and must not be begun again by itself: mails came since; ask for it again")
+	}
 	if err := json.Unmarshal(text, &p); err != nil {
 		return nil, fmt.Errorf("its parameters: %w", err)
 	}
 	if p == nil {
-		return nil, errors.New("it was interrupted, and mails that came since must not be removed; ask for it again")
+		return nil, errors.New("it is not known what it was to do; ask for it again")
 	}
 	switch kind {
 	case "reprocessing-all":

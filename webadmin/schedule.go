@@ -62,11 +62,11 @@ func (s *Server) runSchedule(ctx context.Context, p Schedule) {
 // empty: the list of tasks is for people.
 func (s *Server) submitScheduled(ctx context.Context, p Schedule) (string, error) {
 	n, err := s.deps.Repositories.RepositorySize(ctx, p.Repository)
-	if n == 0 || errors.Is(err, repository.ErrNotFound) {
-		return "", nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, repository.ErrNotFound) {
 		return "", err
+	}
+	if n == 0 || err != nil {
+		return "", nil
 	}
 	how := reprocessing{queue: p.Queue, processor: p.Processor, consume: true, limit: p.Limit, maxRetries: p.MaxRetries}
 	if how.queue == "" {

@@ -1,6 +1,7 @@
 package task
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -22,6 +23,7 @@ type Storage interface {
 // details is what is stored of a task besides its columns.
 type details struct {
 	Host      string          `json:"host"`
+	Seq       int64           `json:"seq,omitempty"`
 	Started   time.Time       `json:"started,omitzero"`
 	Completed time.Time       `json:"completed,omitzero"`
 	Canceled  time.Time       `json:"canceled,omitzero"`
@@ -41,7 +43,7 @@ const keepTime = 30 * time.Second
 // Params. If that is not possible the task is failed. Call it before Run.
 func (m *Manager) Restore(ctx context.Context, storage Storage, revive func(kind string, params json.RawMessage) (Task, error)) error {
 	m.storage = storage
-	var lost []*entry
+	var all, over []*entry
 	err := storage.EachTask(ctx, func(id, kind, status string, submitted time.Time, text []byte) error {
 		e := &entry{done: make(chan struct{})}
 		e.ID, e.Type, e.Status, e.Submitted = id, kind, Status(status), submitted
@@ -49,17 +51,22 @@ func (m *Manager) Restore(ctx context.Context, storage Storage, revive func(kind
 		if e.Status.Final() {
 			close(e.done)
 		} else if !m.revive(e, params, revive) {
-			lost = append(lost, e)
+			over = append(over, e)
 		}
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		m.add(e)
+		all = append(all, e)
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("read the tasks of the former run: %w", err)
 	}
-	for _, e := range lost {
+	slices.SortStableFunc(all, func(a, b *entry) int { return cmp.Compare(a.seq, b.seq) }) // the clock may have gone back
+	m.mu.Lock()
+	for _, e := range all {
+		m.add(e)
+		m.last = max(m.last, e.seq)
+	}
+	m.mu.Unlock()
+	for _, e := range over {
 		m.keepOrWarn(e)
 	}
 	m.forget()
@@ -72,7 +79,7 @@ func (e *entry) read(text []byte) json.RawMessage {
 	if err := json.Unmarshal(text, &d); err != nil {
 		return nil // then it cannot be made again, which is said there
 	}
-	e.Host, e.Started, e.Completed, e.Canceled, e.Failed = d.Host, d.Started, d.Completed, d.Canceled, d.Failed
+	e.Host, e.seq, e.Started, e.Completed, e.Canceled, e.Failed = d.Host, d.Seq, d.Started, d.Completed, d.Canceled, d.Failed
 	if d.Info != nil {
 		e.Info = d.Info
 	}
@@ -80,8 +87,15 @@ func (e *entry) read(text []byte) json.RawMessage {
 }
 
 // revive makes the task of e again and lets it wait. It reports false if that is
-// impossible: then e is over.
+// impossible, or e is to be cancelled: then e is over.
 func (m *Manager) revive(e *entry, params json.RawMessage, make func(string, json.RawMessage) (Task, error)) bool {
+	if e.Status == CancelRequested {
+		if e.Status = Canceled; e.Canceled.IsZero() {
+			e.Canceled = m.now()
+		}
+		close(e.done)
+		return false
+	}
 	t, err := make(e.Type, params)
 	if err != nil {
 		m.log.Error("task cannot go on after the restart", "task", e.ID, "type", e.Type, "err", err)
@@ -104,16 +118,16 @@ func (m *Manager) keep(e *entry) error {
 	m.keeping.Lock()
 	defer m.keeping.Unlock()
 	m.mu.Lock()
-	s, t := m.snapshot(e), e.task
+	s, t, begun := m.snapshot(e), e.task, e.begun
 	m.mu.Unlock()
-	d := details{Host: s.Host, Started: s.Started, Completed: s.Completed, Canceled: s.Canceled, Failed: s.Failed}
+	d := details{Host: s.Host, Seq: e.seq, Started: s.Started, Completed: s.Completed, Canceled: s.Canceled, Failed: s.Failed}
 	var err error
 	if s.Info != nil {
 		if d.Info, err = json.Marshal(s.Info); err != nil {
 			return fmt.Errorf("store task %s: %w", s.ID, err)
 		}
 	}
-	if t != nil {
+	if t != nil && !(begun && isOnce(t)) {
 		if d.Params, err = json.Marshal(t.Params()); err != nil {
 			return fmt.Errorf("store task %s: %w", s.ID, err)
 		}
@@ -129,8 +143,10 @@ func (m *Manager) keep(e *entry) error {
 
 // keepOrWarn is keep for a task that goes on whether it is stored or not: the
 // next process would at worst do again what was done.
-func (m *Manager) keepOrWarn(e *entry) {
-	if err := m.keep(e); err != nil {
+func (m *Manager) keepOrWarn(e *entry) { m.warn(e, m.keep(e)) }
+
+func (m *Manager) warn(e *entry, err error) {
+	if err != nil {
 		m.log.Warn("the state of a task is not stored", "task", e.ID, "type", e.Type, "err", err)
 	}
 }

@@ -65,6 +65,18 @@ type Task interface {
 	Params() any
 }
 
+// Once is a task that must not be begun a second time, such as one that removes
+// all there is: mails have come since. A restart that cuts it off makes it failed.
+type Once interface {
+	Task
+	Once()
+}
+
+func isOnce(t Task) bool {
+	_, ok := t.(Once)
+	return ok
+}
+
 // Snapshot is a task as it was at one moment. Dates that do not apply are zero.
 type Snapshot struct {
 	ID, Type  string
@@ -80,7 +92,9 @@ type Snapshot struct {
 
 type entry struct {
 	Snapshot
-	task   Task // nil when it is over
+	seq    int64 // counts submissions, whatever the clock does
+	begun  bool  // Run was called, or is about to be
+	task   Task  // nil when it is over
 	done   chan struct{}
 	cancel context.CancelFunc
 }
@@ -105,6 +119,7 @@ type Manager struct {
 	order    []*entry // by submission; the finished ones come first
 	waiting  []*entry
 	finished int
+	last     int64 // entry.seq given last
 	wake     chan struct{}
 	stopped  chan struct{}
 }
@@ -121,7 +136,7 @@ func NewManager(host string, now func() time.Time, log *slog.Logger) *Manager {
 func (m *Manager) Submit(t Task) (string, error) {
 	e := &entry{task: t, done: make(chan struct{})}
 	e.ID, e.Type, e.Status, e.Host, e.Submitted = NewID(), t.Type(), Waiting, m.host, m.now()
-	if m.full() {
+	if !m.number(e) {
 		return "", ErrFull
 	}
 	if err := m.keep(e); err != nil {
@@ -133,10 +148,16 @@ func (m *Manager) Submit(t Task) (string, error) {
 	return e.ID, nil
 }
 
-func (m *Manager) full() bool {
+// number gives e its place behind all others, or reports that there is none.
+func (m *Manager) number(e *entry) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return len(m.waiting) >= maxWaiting
+	if len(m.waiting) >= maxWaiting {
+		return false
+	}
+	m.last++
+	e.seq = m.last
+	return true
 }
 
 // add puts e behind all others. m.mu is held.
@@ -201,11 +222,11 @@ func (m *Manager) run(ctx context.Context, e *entry) {
 	switch {
 	case err == nil:
 		m.end(e, Completed, nil)
+	case ctx.Err() != nil && m.storage != nil && e.Status != CancelRequested: // whatever the error: what it uses ends, too
+		e.Status, e.Started, e.cancel = Waiting, time.Time{}, nil
+		m.log.Info("task is interrupted and goes on after the next start", "task", e.ID, "type", e.Type, "err", err)
 	case taskCtx.Err() == nil || !errors.Is(err, taskCtx.Err()):
 		m.end(e, Failed, err)
-	case m.storage != nil && e.Status != CancelRequested:
-		e.Status, e.Started, e.cancel = Waiting, time.Time{}, nil
-		m.log.Info("task is interrupted and goes on after the next start", "task", e.ID, "type", e.Type)
 	default:
 		m.end(e, Canceled, nil)
 	}
@@ -214,17 +235,26 @@ func (m *Manager) run(ctx context.Context, e *entry) {
 	m.forget()
 }
 
-// begin notes that e runs. It reports false when e was cancelled before.
+// begin notes that e runs. It reports false when e was cancelled before, or is a
+// task to be begun once of which that cannot be noted: then it is over.
 func (m *Manager) begin(e *entry, cancel context.CancelFunc) bool {
 	m.mu.Lock()
+	t := e.task
 	canceled := e.Status == CancelRequested
 	if canceled {
 		m.end(e, Canceled, nil)
 	} else {
-		e.Status, e.Started, e.cancel = InProgress, m.now(), cancel
+		e.Status, e.Started, e.begun, e.cancel = InProgress, m.now(), true, cancel
 	}
 	m.mu.Unlock()
-	m.keepOrWarn(e)
+	err := m.keep(e)
+	if err != nil && !canceled && isOnce(t) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.end(e, Failed, err)
+		return false
+	}
+	m.warn(e, err)
 	return !canceled
 }
 
