@@ -18,7 +18,7 @@ type QueueFilter struct {
 	Host      string // destination or domain of a recipient, ignoring case
 	State     string // processor that the mail is for
 	Attribute Attribute
-	// The time since which the item is in the queue, a retry included.
+	// The time since which the item is in the queue; retries do not begin it anew.
 	EnqueuedBefore, EnqueuedAfter time.Time
 }
 

@@ -24,7 +24,7 @@ type Item struct {
 	Destination string // what the scheduler of the queue groups by
 	Priority    int
 	Attempts    int       // how often it was leased before, by processes that did not finish it
-	Enqueued    time.Time // when it entered this queue
+	Enqueued    time.Time // when it entered this queue, however often it was put off since
 	ReadyAt     time.Time
 	Mail        *container.Mail
 
@@ -145,8 +145,9 @@ type QueueAdmin interface {
 	BrowseQueue(ctx context.Context, queue string, f QueueFilter, limit int, visit func(QueueEntry) error) error
 	// FlushQueue makes all delayed items ready and returns their number.
 	FlushQueue(ctx context.Context, queue string) (int64, error)
-	// RemoveFromQueue removes the items that f selects and on which no work has
-	// begun, in portions; progress is told the number removed so far.
+	// RemoveFromQueue removes the items that f selects, except those that are being
+	// worked on, in portions; progress is told the number removed so far. What
+	// enters the queue behind the call stays, what is put off again does not.
 	RemoveFromQueue(ctx context.Context, queue string, f QueueFilter, progress func(int64)) (int64, error)
 }
 

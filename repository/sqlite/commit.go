@@ -104,10 +104,8 @@ func (w *writer) applyChange(c *change) error {
 		switch {
 		case e.queue == "":
 			err = w.putMail(e, ref)
-		case i == heir:
-			err = w.putItem(e, ref, done)
 		default:
-			err = w.putItem(e, ref, nil)
+			err = w.putItem(e, ref, done, i == heir)
 		}
 		if err != nil {
 			return err
@@ -170,26 +168,29 @@ func (w *writer) endLease(l *lease) {
 }
 
 // putItem adds an item to a queue: ready or delayed, or leased when the queue's
-// consumer takes it at once. With heir, it takes over the row of that lease.
-func (w *writer) putItem(e *entry, ref *storedRef, heir *lease) error {
+// consumer takes it at once. done is the lease that ends with it, or nil; an heir
+// takes over its row.
+func (w *writer) putItem(e *entry, ref *storedRef, done *lease, heir bool) error {
 	q, err := w.queue(e.queue)
 	if err != nil {
 		return err
 	}
 	now := w.clock()
+	since := entered(e, done, now)
 	state, readyAt := int64(stateReady), now
 	switch {
 	case e.delay > 0:
-		state, readyAt = stateDelayed, addDelay(w.now().UnixNano(), e.delay)
+		now = w.times.now() // so that the delay shows in the row
+		state, readyAt = stateDelayed, addDelay(now, e.delay)
 	case w.reserve(q, e):
 		state = stateLeased
 	}
 	r := &e.row
 	var id int64
-	if heir != nil {
-		id = heir.id
+	if heir {
+		id = done.id
 		var n int64
-		n, err = w.write(stTakeOverItem, e.queue, e.destination, r.priority, state, readyAt, now, r.id, r.name, r.sender, r.recipients,
+		n, err = w.write(stTakeOverItem, e.queue, e.destination, r.priority, state, readyAt, now, since, r.id, r.name, r.sender, r.recipients,
 			r.state, r.error, r.remoteHost, r.remote, r.updated, r.attributes, r.recipientHeaders, id)
 		if err == nil && n == 0 {
 			err = repository.ErrNotLeased
@@ -197,7 +198,7 @@ func (w *writer) putItem(e *entry, ref *storedRef, heir *lease) error {
 	} else {
 		w.lastItem++
 		id = w.lastItem
-		_, err = w.write(stInsertItem, e.queue, e.destination, r.priority, state, readyAt, now, ref.row, r.id, r.name, r.sender, r.recipients,
+		_, err = w.write(stInsertItem, e.queue, e.destination, r.priority, state, readyAt, now, since, ref.row, r.id, r.name, r.sender, r.recipients,
 			r.state, r.error, r.remoteHost, r.remote, r.updated, r.attributes, r.recipientHeaders, id)
 	}
 	if err != nil {
@@ -206,7 +207,7 @@ func (w *writer) putItem(e *entry, ref *storedRef, heir *lease) error {
 	w.mark(e.mail, ref)
 	switch state {
 	case stateLeased:
-		w.handOver(q, e, ref, id, now)
+		w.handOver(q, e, ref, id, now, since)
 	case stateReady:
 		q.backlog.add(e.destination)
 		w.wakes[e.queue] = true
@@ -216,6 +217,15 @@ func (w *writer) putItem(e *entry, ref *storedRef, heir *lease) error {
 		}
 	}
 	return nil
+}
+
+// entered returns since when the mail of e is in its queue: one that is put back
+// there, all of it or a part, since it came there first.
+func entered(e *entry, done *lease, now int64) int64 {
+	if done != nil && done.queue.name == e.queue && done.item.Mail.ID == e.row.id {
+		return done.since
+	}
+	return now
 }
 
 // mark lets the message remember its row, once that is committed.

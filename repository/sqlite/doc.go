@@ -42,6 +42,11 @@
 //	leased   in the hands of this process
 //	dead     set aside with Bury, or unreadable
 //
+// Times of items are on a clock that does not go back when that of the machine
+// is set back (type queueClock), and delays are kept as the time at which they
+// end. A process that starts with a clock behind lets delays that begin in its
+// future begin anew.
+//
 // The lock file keeps other processes away, so every lease found at start
 // belongs to a process that died: those items become ready again, with one more
 // attempt on record. Indexes are partial, one for each state: a mail that is

@@ -61,6 +61,7 @@ type lease struct {
 	id        int64
 	item      *repository.Item
 	queue     *queueState
+	since     int64   // when it entered its queue
 	message   int64   // its row
 	body      int64   // the row with its body
 	key       bodyKey // of the body in memory
@@ -88,10 +89,10 @@ func (w *writer) reserve(q *queueState, e *entry) bool {
 
 // handOver gives the item that is being stored as id to the consumer, behind
 // the commit.
-func (w *writer) handOver(q *queueState, e *entry, ref *storedRef, id, now int64) {
+func (w *writer) handOver(q *queueState, e *entry, ref *storedRef, id, now, since int64) {
 	item := &repository.Item{
 		ID: id, Queue: q.name, Destination: e.destination, Priority: int(e.row.priority),
-		Enqueued: decodeTime(now), ReadyAt: decodeTime(now),
+		Enqueued: w.times.wall(since), ReadyAt: w.times.wall(now),
 	}
 	mail := e.mail
 	for _, a := range w.accepts {
@@ -103,7 +104,7 @@ func (w *writer) handOver(q *queueState, e *entry, ref *storedRef, id, now int64
 	consumer := q.consumer
 	w.accepts = append(w.accepts, accept{consumer: consumer, item: item, mail: e.mail})
 	w.after = append(w.after, func() {
-		l := &lease{id: id, item: item, queue: q, message: ref.row, body: ref.body}
+		l := &lease{id: id, item: item, queue: q, since: since, message: ref.row, body: ref.body}
 		item.Mail = w.fitBudget(mail, e.content, ref, l)
 		w.leased[id] = l
 	})

@@ -58,7 +58,7 @@ func (s *Store) Lease(ctx context.Context, r repository.LeaseRequest) (repositor
 		}
 		*work = next
 	}
-	out.More, out.Next = work.more, decodeTime(work.next)
+	out.More, out.Next = work.more, s.w.times.wall(work.next)
 	for i, row := range work.rows {
 		item := work.leases[i].item
 		if err := s.fillItem(item, row); err != nil {
@@ -156,7 +156,7 @@ func (w *writer) promote(q *queueState) (int, error) {
 		ids = append(ids, asInt(row[0]))
 		q.backlog.add(asText(row[1]))
 		return nil
-	}, q.name, w.now().UnixNano(), int64(dueMax))
+	}, q.name, w.times.now(), int64(dueMax))
 	if err != nil {
 		return 0, err
 	}
@@ -293,13 +293,13 @@ func (w *writer) take(q *queueState, k *leaseWork, query, limit int, args ...val
 // is committed.
 func (w *writer) newLease(q *queueState, row []value) *lease {
 	head, _ := row[8].([]byte)
-	l := &lease{id: asInt(row[0]), queue: q, message: asInt(row[7]), body: asInt(row[7]), cost: int64(len(head))}
+	l := &lease{id: asInt(row[0]), queue: q, since: asInt(row[5]), message: asInt(row[7]), body: asInt(row[7]), cost: int64(len(head))}
 	if base := asInt(row[9]); base != 0 {
 		l.body = base
 	}
 	l.item = &repository.Item{
 		ID: l.id, Queue: q.name, Destination: asText(row[2]), Priority: int(asInt(row[3])),
-		ReadyAt: decodeTime(asInt(row[4])), Enqueued: decodeTime(asInt(row[5])), Attempts: int(asInt(row[6])),
+		ReadyAt: w.times.wall(asInt(row[4])), Enqueued: w.times.wall(l.since), Attempts: int(asInt(row[6])),
 	}
 	w.after = append(w.after, func() {
 		w.leased[l.id] = l
@@ -374,9 +374,16 @@ func (w *writer) recover() error {
 	}
 	// When the clock was set back, new items must not get in front of old ones.
 	// The latest ones are enough: those behind them waited for longer.
-	latest := "SELECT MAX(enqueued_at) FROM (SELECT enqueued_at FROM queue_item ORDER BY id DESC LIMIT 1000)"
-	if err := w.c.query(latest, func(row []value) error { w.lastTime = asInt(row[0]); return nil }); err != nil {
+	latest := "SELECT MAX(latest) FROM (SELECT MAX(enqueued_at, COALESCE(since, 0)) AS latest FROM queue_item ORDER BY id DESC LIMIT 1000)"
+	// So are, of the delayed ones, those with the latest end.
+	note := func(row []value) error { w.lastTime = max(w.lastTime, asInt(row[0])); return nil }
+	if err := w.c.query(latest, note); err != nil {
 		return err
+	}
+	for _, q := range w.known {
+		if err := w.st[stLatestDelayed].query(note, q.name); err != nil {
+			return err
+		}
 	}
 	if err := w.correctDelays(); err != nil {
 		return err
@@ -398,7 +405,7 @@ func (w *writer) correctDelays() error {
 		return nil
 	}
 	w.log.Warn("the clock was set back: delays of mails in queues begin anew", "by", time.Duration(w.lastTime-now))
-	return w.c.exec(fmt.Sprintf(`UPDATE queue_item SET ready_at = ready_at - (enqueued_at - %d)
+	return w.c.exec(fmt.Sprintf(`UPDATE queue_item SET ready_at = ready_at - (enqueued_at - %d), enqueued_at = %[1]d, since = MIN(COALESCE(since, enqueued_at), %[1]d)
 		WHERE state = %d AND enqueued_at > %[1]d AND ready_at >= enqueued_at`, now, stateDelayed))
 }
 

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mailetd/mailetd/container"
 	"github.com/mailetd/mailetd/repository"
@@ -76,7 +77,8 @@ type queueRow struct {
 	entry    repository.QueueEntry
 	priority int64
 	readyAt  int64
-	enqueued int64
+	since    int64
+	entered  time.Time
 	sender   string
 	host     string
 	state    string
@@ -84,7 +86,7 @@ type queueRow struct {
 }
 
 // queueRowColumns has the attributes only when the sixth parameter says so.
-const queueRowColumns = "id, priority, ready_at, enqueued_at, name, sender, recipients, destination, proc_state, CASE WHEN ?6 THEN attributes END FROM queue_item"
+const queueRowColumns = "id, priority, ready_at, COALESCE(since, enqueued_at), name, sender, recipients, destination, proc_state, CASE WHEN ?6 THEN attributes END FROM queue_item"
 
 // pages are the statements that walk over the items of one state in order; the
 // parameters are the queue and the position behind which to begin.
@@ -110,7 +112,7 @@ func (s *Store) page(ctx context.Context, query, queue string, withAttributes bo
 		var r queueRow
 		var recipients string
 		var attributes *string
-		if err := rows.Scan(&r.entry.ID, &r.priority, &r.readyAt, &r.enqueued, &r.entry.Name, &r.sender, &recipients, &r.host, &r.state, &attributes); err != nil {
+		if err := rows.Scan(&r.entry.ID, &r.priority, &r.readyAt, &r.since, &r.entry.Name, &r.sender, &recipients, &r.host, &r.state, &attributes); err != nil {
 			return nil, err
 		}
 		if attributes != nil {
@@ -118,6 +120,7 @@ func (s *Store) page(ctx context.Context, query, queue string, withAttributes bo
 				s.log.Warn("unreadable attributes of item", "queue", queue, "item", r.entry.ID, "err", err)
 			}
 		}
+		r.entered = s.w.times.wall(r.since)
 		r.entry.Sender = decodeAddress(r.sender)
 		if r.entry.Recipients, err = decodeAddresses(recipients); err != nil {
 			s.log.Warn("unreadable recipients of item", "queue", queue, "item", r.entry.ID, "err", err)
@@ -176,8 +179,7 @@ func filterMatches(f *repository.QueueFilter, r *queueRow, now int64) bool {
 	if f.Delayed != nil && *f.Delayed != (!r.entry.Next.IsZero() && r.readyAt > now) {
 		return false
 	}
-	enqueued := decodeTime(r.enqueued)
-	if !f.EnqueuedBefore.IsZero() && !enqueued.Before(f.EnqueuedBefore) || !f.EnqueuedAfter.IsZero() && !enqueued.After(f.EnqueuedAfter) {
+	if !f.EnqueuedBefore.IsZero() && !r.entered.Before(f.EnqueuedBefore) || !f.EnqueuedAfter.IsZero() && !r.entered.After(f.EnqueuedAfter) {
 		return false
 	}
 	if f.Host != "" && !goesTo(r, f.Host) || f.State != "" && f.State != r.state || !f.Attribute.Matches(r.attrs) {
@@ -206,11 +208,11 @@ func (s *Store) BrowseQueue(ctx context.Context, queue string, f repository.Queu
 	}
 	count := 0
 	show := func(rows []queueRow, delayed bool) error {
-		now := s.w.now().UnixNano()
+		now := s.w.times.now()
 		for i := range rows {
 			r := &rows[i]
 			if delayed && r.readyAt > now {
-				r.entry.Next = decodeTime(r.readyAt)
+				r.entry.Next = s.w.times.wall(r.readyAt)
 			}
 			if !filterMatches(&f, r, now) {
 				continue
@@ -281,9 +283,10 @@ func (w *writer) flush(queue string) (int, error) {
 	return len(ids), nil
 }
 
-// RemoveFromQueue removes the items that f selects and on which no work has
-// begun, in portions; progress (may be nil) is told the number removed so far.
-// Items that enter the queue behind the call, and dead ones, stay.
+// RemoveFromQueue removes the items that f selects, except those that are being
+// worked on, in portions; progress (may be nil) is told the number removed so
+// far. Items that enter the queue behind the call, and dead ones, stay; one that
+// is put off again has been there before.
 func (s *Store) RemoveFromQueue(ctx context.Context, queue string, f repository.QueueFilter, progress func(int64)) (int64, error) {
 	if err := s.checkQueue(ctx, queue); err != nil {
 		return 0, err
@@ -292,20 +295,11 @@ func (s *Store) RemoveFromQueue(ctx context.Context, queue string, f repository.
 	if err := s.do(ctx, func(w *writer) error { r.until = w.clock(); return nil }); err != nil {
 		return 0, err
 	}
-	// In the direction in which items move, so that none slips through.
-	withAttributes := f.Attribute != ""
-	err := s.walk(ctx, delayedPage, queue, withAttributes, 0, func(rows []queueRow) error { return r.add(rows, true) })
-	if err == nil {
-		err = s.walkReady(ctx, queue, withAttributes, func(rows []queueRow) error { return r.add(rows, false) })
-	}
-	if err == nil {
-		err = s.walk(ctx, leasedPage, queue, withAttributes, 0, func(rows []queueRow) error { return r.add(rows, false) })
-	}
-	if err == nil {
-		err = r.flush()
-	}
-	if err != nil {
-		return r.removed, fmt.Errorf("remove from queue %s: %w", queue, err)
+	for before := int64(-1); before < r.removed; { // until a round finds nothing
+		before = r.removed
+		if err := r.round(); err != nil {
+			return r.removed, fmt.Errorf("remove from queue %s: %w", queue, err)
+		}
 	}
 	return r.removed, nil
 }
@@ -322,14 +316,31 @@ type removal struct {
 	removed  int64
 }
 
+// round looks at all items once, in the direction in which they move. Those that
+// are put off meanwhile begin anew and may be missed.
+func (r *removal) round() error {
+	withAttributes := r.filter.Attribute != ""
+	err := r.s.walk(r.ctx, delayedPage, r.queue, withAttributes, 0, func(rows []queueRow) error { return r.add(rows, true) })
+	if err == nil {
+		err = r.s.walkReady(r.ctx, r.queue, withAttributes, func(rows []queueRow) error { return r.add(rows, false) })
+	}
+	if err == nil {
+		err = r.s.walk(r.ctx, leasedPage, r.queue, withAttributes, 0, func(rows []queueRow) error { return r.add(rows, false) })
+	}
+	if err != nil {
+		return err
+	}
+	return r.flush()
+}
+
 func (r *removal) add(rows []queueRow, delayed bool) error {
-	now := r.s.w.now().UnixNano()
+	now := r.s.w.times.now()
 	for i := range rows {
 		row := &rows[i]
 		if delayed {
-			row.entry.Next = decodeTime(row.readyAt)
+			row.entry.Next = r.s.w.times.wall(row.readyAt)
 		}
-		if row.enqueued <= r.until && filterMatches(&r.filter, row, now) {
+		if row.since <= r.until && filterMatches(&r.filter, row, now) {
 			r.ids = append(r.ids, row.entry.ID)
 		}
 	}

@@ -57,6 +57,10 @@ CREATE TABLE dlp_rule (domain TEXT NOT NULL, position INTEGER NOT NULL, id TEXT 
 	PRIMARY KEY (domain, position)) WITHOUT ROWID;`,
 
 	sieveTables + vacationTables + quotaTables + rateTables + bayesTables + greylistTables + taskTables + secretTables,
+
+	// enqueued_at is when an item was put there last; since, when it entered its
+	// queue if that is another time.
+	`ALTER TABLE queue_item ADD COLUMN since INTEGER;`,
 }
 
 // migrate brings the database to the newest version, step by step, each in a

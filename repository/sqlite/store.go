@@ -37,6 +37,9 @@ type Options struct {
 	Reserve int64
 	// Now is the clock, for tests; nil: time.Now.
 	Now func() time.Time
+	// Steady is a clock beside Now that nobody sets, for tests; nil: that of the
+	// machine, or Now when there is one.
+	Steady func() time.Duration
 }
 
 // Store is an open data folder. Its methods may be called by several goroutines

@@ -42,6 +42,8 @@ type writer struct {
 	st  [statementCount]*stmt
 	now func() time.Time
 
+	times *queueClock
+
 	lastItem, lastMessage, lastMail int64 // ids given out; never used again
 	lastTime                        int64 // of clock
 
@@ -68,7 +70,7 @@ type writer struct {
 }
 
 func newWriter(s *Store, c *conn, opts Options) (*writer, error) {
-	w := &writer{s: s, log: s.log, c: c, now: opts.Now, budget: opts.MemoryBudget,
+	w := &writer{s: s, log: s.log, c: c, now: opts.Now, times: newQueueClock(opts), budget: opts.MemoryBudget,
 		known: map[string]*queueState{}, urls: map[repository.URL]int64{}, leased: map[int64]*lease{},
 		wakes: map[string]bool{}, sweep: make(chan string, 1024), swept: make(chan struct{}), finished: make(chan struct{})}
 	if w.now == nil {
@@ -175,6 +177,7 @@ func (w *writer) process(group []*operation) {
 // index of the operation to blame, -1 when it is none of them.
 func (w *writer) attempt(group []*operation) (bad int, err error) {
 	w.wrote = false
+	w.watchClock()
 	if _, err := w.st[stBegin].exec(); err != nil {
 		return -1, err
 	}
@@ -279,13 +282,6 @@ func (w *writer) settle(group []*operation) {
 	clear(w.undo)
 	clear(w.accepts)
 	w.after, w.undo, w.accepts, w.unlinks = w.after[:0], w.undo[:0], w.accepts[:0], w.unlinks[:0]
-}
-
-// clock returns the time in nanoseconds, never the same twice and never less
-// than before: it gives the order of arrival.
-func (w *writer) clock() int64 {
-	w.lastTime = max(w.lastTime+1, w.now().UnixNano())
-	return w.lastTime
 }
 
 // Commit applies c durably before it returns; see repository.Queues. A context
