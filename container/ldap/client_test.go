@@ -99,6 +99,23 @@ func TestValues(t *testing.T) {
 	}
 }
 
+// TestMissingBase: a base that is not there, because somebody mistyped it, is no
+// missing group, of which nobody is a member.
+func TestMissingBase(t *testing.T) {
+	s := ldaptest.New(t, nil, people...)
+	set := settings("ldap://" + s.Addr())
+	set.UserBase = "ou=poeple,o=test"
+	set.DomainBases = map[string]string{"far.test": "ou=far,o=test"}
+	c := client(t, set)
+	got, err := c.Members(t.Context(), "cn=team,ou=groups,o=test", addresses("ann@here.test"))
+	if err == nil || errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "poeple") {
+		t.Errorf("members: got %v and %v, want an error about the base", got, err)
+	}
+	if got, err := c.Values(t.Context(), container.MustAddress("ann@here.test"), "mail"); err == nil {
+		t.Errorf("values: got %v", got)
+	}
+}
+
 func TestMembers(t *testing.T) {
 	for _, page := range []int{0, 1, 2} {
 		s := ldaptest.New(t, nil, people...)

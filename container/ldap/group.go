@@ -119,6 +119,9 @@ func (g *groupSearch) has(ctx context.Context, a container.Address) (bool, error
 			break
 		}
 		entries, err := g.search(ctx, b.name, goldap.ScopeWholeSubtree, equals(g.settings.UserIDAttribute, a.String()), onlyTheName)
+		if errors.Is(err, ErrNotFound) { // of the base, which is another thing than no group
+			return false, fmt.Errorf("the directory has no base %s", b.name)
+		}
 		if err != nil {
 			return false, err
 		}
