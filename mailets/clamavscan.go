@@ -8,7 +8,7 @@ import (
 	"github.com/mailetd/mailetd/conf"
 	"github.com/mailetd/mailetd/container"
 	"github.com/mailetd/mailetd/container/mime"
-	"github.com/mailetd/mailetd/mailets/scan"
+	"github.com/mailetd/mailetd/container/scan"
 )
 
 // ClamAVScan lets a ClamAV daemon look for viruses in the message. The

@@ -12,7 +12,7 @@ import (
 	"github.com/mailetd/mailetd/container"
 	"github.com/mailetd/mailetd/container/local"
 	"github.com/mailetd/mailetd/container/mime"
-	"github.com/mailetd/mailetd/mailets/scan"
+	"github.com/mailetd/mailetd/container/scan"
 )
 
 // RspamdScanner asks rspamd about the message. The copy of each recipient gets

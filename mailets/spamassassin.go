@@ -8,7 +8,7 @@ import (
 	"github.com/mailetd/mailetd/conf"
 	"github.com/mailetd/mailetd/container"
 	"github.com/mailetd/mailetd/container/local"
-	"github.com/mailetd/mailetd/mailets/scan"
+	"github.com/mailetd/mailetd/container/scan"
 )
 
 // SpamAssassin asks a SpamAssassin daemon (spamd) whether the message is spam,

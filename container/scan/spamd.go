@@ -24,7 +24,8 @@ type Verdict struct {
 	Hits, Required string
 }
 
-// Check asks about a message, with the preferences of user.
+// Check asks about a message, with the preferences of user; "" is nobody in
+// particular.
 //
 // Source: SpamAssassin, spamd/PROTOCOL.
 func (d *Spamd) Check(ctx context.Context, m *container.Message, user string) (Verdict, error) {
@@ -47,7 +48,11 @@ func (d *Spamd) check(ctx context.Context, m *container.Message, user string) (V
 	}
 	defer c.Close()
 	w := bufio.NewWriterSize(c, 16<<10)
-	fmt.Fprintf(w, "CHECK SPAMC/1.2\r\nUser: %s\r\nContent-length: %d\r\n\r\n", mime.Clean(user), m.Size())
+	fmt.Fprint(w, "CHECK SPAMC/1.2\r\n")
+	if user != "" {
+		fmt.Fprintf(w, "User: %s\r\n", mime.Clean(user))
+	}
+	fmt.Fprintf(w, "Content-length: %d\r\n\r\n", m.Size())
 	_, err = io.Copy(w, src)
 	if err == nil {
 		err = w.Flush()
