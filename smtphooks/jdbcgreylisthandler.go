@@ -103,12 +103,7 @@ func newJDBCGreylist(p *conf.Params, s Services) any {
 		p.Fail("whitelistedNetworks", err)
 	}
 	h.bits4, h.bits6 = prefixBits(p, "ipv4Prefix", 32, 32), prefixBits(p, "ipv6Prefix", 64, 128)
-	switch v := p.String("onFailure", "accept"); v {
-	case "accept", "defer":
-		h.deferring = v == "defer"
-	default:
-		p.Fail("onFailure", fmt.Errorf("want accept or defer, not %q", v))
-	}
+	h.deferring = readOnFailure(p)
 	return h
 }
 

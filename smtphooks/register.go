@@ -7,6 +7,8 @@ const (
 	james    = "org.apache.james.smtpserver."
 	protocol = "org.apache.james.protocols.smtp.core."
 	api      = "org.apache.james.protocols.api.handler."
+
+	pkgSpamAssassin = "org.apache.james.spamassassin."
 )
 
 // register adds every handler of this package. One line each, sorted.
@@ -53,6 +55,7 @@ func register(r *Registry) {
 	r.Handler(james+"tls.SmtpRequireTlsMessageHook", newRequireTLSMessage)
 	r.Handler(james+"tls.SmtpRequireTlsParameterHook", newRequireTLSParameter)
 	r.Handler(james+"tls.TestMtaSts", newTestMtaSts)
+	r.Handler(pkgSpamAssassin+"SpamAssassinHandler", newSpamAssassin)
 	r.Handler(protocol+"AcceptRecipientIfRelayingIsAllowed", newAcceptRecipientIfRelaying)
 	r.Handler(protocol+"PostmasterAbuseRcptHook", newPostmasterAbuse)
 	r.Handler(protocol+"esmtp.AuthCmdHandler", newAuthCommand)
@@ -102,7 +105,7 @@ var (
 var jamesOnly = []string{
 	"org.apache.james.crowdsec.CrowdsecEhloHook", "org.apache.james.crowdsec.CrowdsecSMTPConnectHandler",
 	"org.apache.james.examples.LoggingRcptHook", "org.apache.james.examples.MyCmdHandlerLoader",
-	"org.apache.james.examples.MyNoopCmdHandler", "org.apache.james.spamassassin.SpamAssassinHandler",
+	"org.apache.james.examples.MyNoopCmdHandler",
 	james + "POP3BeforeSMTPHandler",
 }
 
