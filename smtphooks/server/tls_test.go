@@ -22,7 +22,7 @@ import (
 
 // writeCertificate makes a key and a certificate for mx.here.test, signed by
 // itself, in dir.
-func writeCertificate(t *testing.T, dir string, serial int64) (keyFile, certFile string) {
+func writeCertificate(t testing.TB, dir string, serial int64) (keyFile, certFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -46,14 +46,14 @@ func writeCertificate(t *testing.T, dir string, serial int64) (keyFile, certFile
 	return keyFile, certFile
 }
 
-func writePEM(t *testing.T, name, kind string, der []byte) {
+func writePEM(t testing.TB, name, kind string, der []byte) {
 	t.Helper()
 	if err := os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func tlsXML(t *testing.T, dir, attr string) string {
+func tlsXML(t testing.TB, dir, attr string) string {
 	key, cert := writeCertificate(t, dir, 1)
 	return fmt.Sprintf(`<tls %s="true"><privateKey>file://%s</privateKey><certificates>file://%s</certificates></tls>`, attr, key, cert)
 }
