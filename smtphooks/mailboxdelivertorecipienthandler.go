@@ -33,6 +33,12 @@ import (
 // mail on: use MailetContainerCmdHandlerLoader then. user+folder goes to the
 // inbox of user, when ValidRcptHandler lets it through.
 //
+// Of several accounts behind one address each gets the message that can. When one
+// cannot for the moment the reply is 451, and those who have the message do not
+// get it once more when the client sends it again, unless the server was started
+// anew meanwhile. When one cannot at all the reply says so, and the sender learns
+// that not everybody has the message.
+//
 // Parameters:
 //
 //   - maildir (default %d/%u): where the boxes are, as in LocalDelivery, which
@@ -45,6 +51,7 @@ import (
 type MailboxDeliverToRecipientHandler struct {
 	s     Services
 	boxes Mailboxes
+	half  halfDelivered
 }
 
 func newMailboxDeliverToRecipient(p *conf.Params, s Services) any {
@@ -74,13 +81,48 @@ func (h *MailboxDeliverToRecipientHandler) DeliverToRecipient(ctx context.Contex
 	if d.Refuses() {
 		return d
 	}
-	for _, a := range accounts {
-		if err := h.boxes.Deliver(ctx, m, a); err != nil {
-			h.s.Log.ErrorContext(ctx, "mail not stored in mailbox", "to", rcpt.String(), "account", a.String(), "err", err)
-			return refusedByMailbox(err, rcpt)
-		}
+	if len(accounts) == 1 {
+		return h.store(ctx, m, rcpt, accounts[0])
+	}
+	return h.deliverToAll(ctx, m, rcpt, accounts)
+}
+
+// store delivers to one account.
+func (h *MailboxDeliverToRecipientHandler) store(ctx context.Context, m *container.Mail, rcpt, account container.Address) Decision {
+	if err := h.boxes.Deliver(ctx, m, account); err != nil {
+		h.s.Log.ErrorContext(ctx, "mail not stored in mailbox", "to", rcpt.String(), "account", account.String(), "err", err)
+		return refusedByMailbox(err, rcpt)
 	}
 	return received(rcpt)
+}
+
+// deliverToAll delivers to each of several accounts that does not have the
+// message yet. The reply is that of the one in trouble; one that gets the message
+// when it is sent again comes first.
+func (h *MailboxDeliverToRecipientHandler) deliverToAll(ctx context.Context, m *container.Mail, rcpt container.Address, accounts []container.Address) Decision {
+	key, err := halfKeyOf(m, rcpt)
+	if err != nil {
+		h.s.Log.ErrorContext(ctx, "message cannot be read", "err", err)
+		return refusedByMailbox(err, rcpt)
+	}
+	done, out := h.half.accounts(key), received(rcpt)
+	for _, a := range accounts {
+		if done[a.Key()] {
+			continue
+		}
+		d := h.store(ctx, m, rcpt, a)
+		switch {
+		case !d.Refuses():
+			done[a.Key()] = true
+		case d.Action == DenySoft || out.Action == OK:
+			out = d
+		}
+	}
+	if out.Action != DenySoft {
+		done = nil // the client does not send it again
+	}
+	h.half.note(key, done)
+	return out
 }
 
 // received is the reply for a recipient that has the message.

@@ -3,6 +3,7 @@ package smtphooks
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"strconv"
 
 	"github.com/mailetd/mailetd/conf"
@@ -79,10 +80,17 @@ func (h *MailetContainerHandler) DeliverMessage(ctx context.Context, s *Session,
 	return out
 }
 
-// process runs one mail and returns what shall come of it.
-func (h *MailetContainerHandler) process(ctx context.Context, m *container.Mail) ([]container.Entry, error) {
+// process runs one mail and returns what shall come of it. A panic is an error of
+// this run: with splitExecution others have gone well.
+func (h *MailetContainerHandler) process(ctx context.Context, m *container.Mail) (entries []container.Entry, err error) {
 	var out container.Outbox
 	name := m.Name
+	defer func() {
+		if p := recover(); p != nil {
+			h.s.Log.ErrorContext(ctx, "mail not processed", "name", name, "panic", p, "stack", string(debug.Stack()))
+			entries, err = nil, fmt.Errorf("process mail: panic: %v", p)
+		}
+	}()
 	if err := h.s.Process(ctx, m, &out); err != nil {
 		h.s.Log.ErrorContext(ctx, "mail not processed", "name", name, "err", err)
 		return nil, fmt.Errorf("process mail: %w", err)

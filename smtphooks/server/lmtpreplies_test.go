@@ -132,3 +132,13 @@ func TestPipelinedChunksStayInStep(t *testing.T) {
 		c.expect(want...)
 	}
 }
+
+// With splitExecution, a recipient whose run panics costs the others nothing.
+func TestLMTPPanicOfOneRun(t *testing.T) {
+	h := startLMTP(t, lmtpContainerChain+`<handler class="org.apache.james.lmtpserver.MailetContainerHandler"><splitExecution>true</splitExecution></handler></handlerchain>`)
+	lmtpMessage(h.dial(), []string{"bob@here.test", "panicking@here.test", "alice@here.test"}, "Subject: x\r\n\r\nhello\r\n.\r\n",
+		"250 2.6.0 ...", "451 4.0.0 Temporary error deliver message <panicking@here.test>", "250 2.6.0 ...")
+	if n := len(h.queue.all()); n != 2 {
+		t.Errorf("%d mails are stored, want 2", n)
+	}
+}
