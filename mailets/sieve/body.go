@@ -19,6 +19,7 @@ func bodyTags() []tagSpec {
 // bodyParts is what was read of the body, for all tests of a run.
 type bodyParts struct {
 	root *mime.Entity
+	wild bool             // the structure is too complex to be read
 	left int64            // octets that may still be read
 	raw  []string         // one, once read
 	leaf map[int64]string // content by where it begins
@@ -82,11 +83,15 @@ func (r *run) take(rc io.ReadCloser, limit int64) (string, error) {
 // and subtype; "" is every type.
 func (r *run) contents(types []string) ([]string, error) {
 	p := r.parts
+	if p.wild {
+		return r.rawBody()
+	}
 	if p.root == nil {
 		root, err := mime.Scan(r.env.Message, mime.Limits{Parts: maxParts, Depth: maxDepth})
 		if errors.Is(err, mime.ErrTooComplex) {
 			// Nobody shall get past a filter, or fill a mailbox with complaints
 			// about it, by sending such a thing.
+			p.wild = true
 			return r.rawBody()
 		}
 		if err != nil {
@@ -99,6 +104,9 @@ func (r *run) contents(types []string) ([]string, error) {
 	}
 	var out []string
 	for leaf := range p.root.Leaves() {
+		if err := r.spend(1 + 2*len(types)); err != nil {
+			return nil, err
+		}
 		if !wanted(leaf.MediaType, types) {
 			continue
 		}

@@ -3,6 +3,7 @@ package sieve
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strconv"
 	"strings"
 	"time"
 
@@ -233,12 +234,22 @@ func execVacation(r *run, c *call) error {
 			v.Addresses = append(v.Addresses, a)
 		}
 	}
-	if v.Handle == "" {
+	switch {
+	case v.Handle == "":
 		// RFC 5230 §4.7: answers that differ have handles that differ.
-		sum := sha256.Sum256([]byte(v.Subject + "\x00" + v.From + "\x00" + v.Text))
-		v.Handle = "sieve-" + hex.EncodeToString(sum[:12])
+		v.Handle = digest(v.Subject, v.From, v.Text, strconv.FormatBool(v.MIME))
+	case len(v.Handle) > maxHandle: // it is kept for each correspondent
+		v.Handle = digest(v.Handle)
 	}
 	return r.add(Action{Kind: Reply, Vacation: v})
+}
+
+// maxHandle bounds a handle, in octets; longer ones are replaced by their digest.
+const maxHandle = 128
+
+func digest(parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return "sieve-" + hex.EncodeToString(sum[:12])
 }
 
 func byName(list []*spec) map[string]*spec {

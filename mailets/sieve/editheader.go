@@ -10,7 +10,7 @@ import (
 // show the way of the message, or stop loops (RFC 5293 §6, §8).
 func protected(name string) bool {
 	switch strings.ToLower(name) {
-	case "received", "auto-submitted", "delivered-to", "return-path":
+	case "received", "auto-submitted", "delivered-to", "return-path", "x-sieve-redirected-from":
 		return true
 	}
 	return false

@@ -103,6 +103,9 @@ func evalHasFlag(r *run, c *call) (bool, error) {
 		}
 		flags = nil
 		for _, n := range names {
+			if err := r.spend(maxFlags + len(r.variables[strings.ToLower(n)])); err != nil {
+				return false, err
+			}
 			flags = mergeFlags(flags, []string{r.variables[strings.ToLower(n)]})
 		}
 	}

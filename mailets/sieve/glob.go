@@ -53,6 +53,9 @@ func newGlob(pattern string, octets bool) glob {
 // fits behind a later place, it fits behind the first one too, for the star in
 // between takes up the difference. So nothing is tried twice.
 func (g glob) match(s string, spend func(int) error) (ok bool, found []int, err error) {
+	if err := spend(len(g.segments)); err != nil {
+		return false, nil, err
+	}
 	last := len(g.segments) - 1
 	at := 0
 	found = make([]int, 0, len(g.segments))

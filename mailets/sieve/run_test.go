@@ -232,7 +232,7 @@ func TestActions(t *testing.T) {
 		{"unknown system flag", `keep :flags ["\\Recent", "\\Bogus", "\\Draft"];`, `keep [\Draft]`},
 
 		{"variables", `set "a" "X"; set "B" "${A}-${b}-${a}"; fileinto "${b}";`, "fileinto X--X"},
-		{"modifiers", `set :quotewildcard :upperfirst :lower "a" "éA*B?\\C"; fileinto "${a}";`, `fileinto Éa\*b\?\\c`},
+		{"modifiers", `set :quotewildcard :upperfirst :lower "a" "éA*B?\\C"; fileinto "${a}";`, `fileinto éa\*b\?\\c`},
 		{"length", `set :length "a" "ab${unicode: e9}"; fileinto "${a}";`, "fileinto 3"},
 		{"captures", `if header :matches "subject" "* a *?nt*you" { fileinto "${1}|${2}|${3}|${4}|${5}"; }`, "fileinto I have|pres|é| for |"},
 		{"captured text keeps its case", `if address :matches "from" "*@*" { fileinto "${0} ${1} ${2}"; }`, "fileinto Coyote@desert.example.org Coyote desert.example.org"},

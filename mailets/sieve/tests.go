@@ -135,10 +135,17 @@ func evalHeader(r *run, c *call) (bool, error) {
 			return false, err
 		}
 		first, end := indexRange(c, len(values))
+		if err := r.spend(listed * (end - first)); err != nil {
+			return false, err
+		}
 		all = append(all, values[first:end]...)
 	}
 	return r.matchAny(c.match, all, c.args[1], true)
 }
+
+// listed is what a value costs that a test puts on its list: one field can be named
+// very often, and the list takes memory.
+const listed = 4
 
 // evalString compares strings of the script itself; of :count those that are not
 // empty count (RFC 5229 §5).
@@ -253,6 +260,9 @@ func evalAddress(r *run, c *call) (bool, error) {
 		}
 		list, err := r.addressesOf(n, c)
 		if err != nil {
+			return false, err
+		}
+		if err := r.spend(listed * len(list)); err != nil {
 			return false, err
 		}
 		all = append(all, list...)

@@ -295,16 +295,16 @@ func execSet(r *run, c *call) error {
 	}
 	switch {
 	case c.has("lower"):
-		s = strings.ToLower(s)
+		s = flip(s, 'A')
 	case c.has("upper"):
-		s = strings.ToUpper(s)
+		s = flip(s, 'a')
 	}
-	_, n := utf8.DecodeRuneInString(s)
+	n := min(1, len(s))
 	switch {
 	case c.has("lowerfirst"):
-		s = strings.ToLower(s[:n]) + s[n:]
+		s = flip(s[:n], 'A') + s[n:]
 	case c.has("upperfirst"):
-		s = strings.ToUpper(s[:n]) + s[n:]
+		s = flip(s[:n], 'a') + s[n:]
 	}
 	if c.has("quotewildcard") {
 		s = strings.NewReplacer(`*`, `\*`, `?`, `\?`, `\`, `\\`).Replace(s)
@@ -319,4 +319,16 @@ func execSet(r *run, c *call) error {
 // set gives a variable a value, which is cut at the limit.
 func (r *run) set(name, value string) {
 	r.variables[strings.ToLower(name)] = cutText(value, r.script.limits.Variable)
+}
+
+// flip changes the case of the ASCII letters from first to first+25, and of nothing
+// else (RFC 5229 §4.1).
+func flip(s string, first byte) string {
+	b := []byte(s)
+	for i, c := range b {
+		if c -= first; c < 26 {
+			b[i] ^= 'a' - 'A'
+		}
+	}
+	return string(b)
 }
