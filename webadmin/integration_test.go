@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/mailetd/mailetd/container"
+	"github.com/mailetd/mailetd/container/local"
 	"github.com/mailetd/mailetd/repository"
 	"github.com/mailetd/mailetd/repository/sqlite"
 	"github.com/mailetd/mailetd/webadmin"
@@ -35,7 +36,10 @@ func newWorld(t *testing.T) *world {
 	if err := store.CreateQueue(t.Context(), "spool"); err != nil {
 		t.Fatal(err)
 	}
-	s, err := webadmin.New(webadmin.Config{Host: "127.0.0.1", CORSOrigin: "*"}, webadmin.Deps{Queues: store, Store: store, Repositories: store, Log: log})
+	s, err := webadmin.New(webadmin.Config{Host: "127.0.0.1", CORSOrigin: "*"}, webadmin.Deps{
+		Queues: store, Store: store, Repositories: store, Log: log,
+		Directory: local.New(local.Config{DefaultDomain: "localhost", VirtualHosting: true, RecursiveMapping: true}, store),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
