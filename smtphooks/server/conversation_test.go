@@ -104,7 +104,7 @@ func cut(data []byte, n int) [][]byte {
 // LMTP.
 type stage [3]*harness
 
-const stageLimits = `<maxLineLength>1000</maxLineLength><maxmessagesize>4096B</maxmessagesize>` // in LMTP lines have 8192
+const stageLimits = `<maxLineLength>1000</maxLineLength><maxmessagesize>4096B</maxmessagesize><limits><errors>0</errors></limits>` // in LMTP lines have 8192
 
 func newStage(t testing.TB) *stage {
 	t.Helper()
