@@ -7,11 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
-	"os/signal"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/mailetd/mailetd/conf"
@@ -88,34 +85,11 @@ func (p *program) run(ctx context.Context, s *site, store *sqlite.Store, started
 	for _, l := range live.smtp.Listeners() {
 		s.log.Info("listening", "part", strings.ToLower(l.Protocol), "address", l.Addr.String())
 	}
-	parts = append(parts, part{"health", s.watchHealth(append(s.healthChecks(store, spooler, live.pipeline.Runners), live.rates.healthChecks()...))}, part{"reload", s.reloadOnHangup(live.smtp)}, part{"smtp", live.smtp.Run})
+	parts = append(parts, part{"health", s.watchHealth(append(s.healthChecks(store, spooler, live.pipeline.Runners), live.rates.healthChecks()...))}, part{"reload", s.reloadOnHangup(live)}, part{"smtp", live.smtp.Run})
 	s.log.Info("ready", "after", time.Since(started).Round(time.Millisecond).String())
 	err = runParts(ctx, parts)
 	s.log.Info("stopped")
 	return err
-}
-
-// reloadOnHangup returns a part that reads the certificates of the SMTP servers
-// again at each SIGHUP. Open connections keep theirs; a certificate that cannot
-// be read leaves the old one in use.
-func (s *site) reloadOnHangup(smtp *server.Server) func(context.Context) error {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP) // from now on, before the server says that it is ready
-	return func(ctx context.Context) error {
-		defer signal.Stop(hangup)
-		for {
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-hangup:
-			}
-			if err := smtp.ReloadCertificates(); err != nil {
-				s.log.Error("certificates not reloaded", "err", err)
-				continue
-			}
-			s.log.Info("certificates reloaded")
-		}
-	}
 }
 
 // runMailets runs the mailets that have work of their own, all at once: they may
@@ -168,7 +142,7 @@ func (s *site) listenAdmin(store *sqlite.Store, live *live, spooler *spool.Spool
 	}
 	deps := webadmin.Deps{Queues: store, Store: store, Repositories: store, Tasks: store, Schedules: live.schedules, Directory: live.local, DLP: live.dlp, Quotas: live.quotas,
 		ErrorRepository: s.errorRepository, Hostname: s.hostname, Log: s.log, ReadFile: s.dir.ReadFile,
-		Certificates: certificates{live.smtp}, Connections: connections{live.smtp},
+		Certificates: certificates{live.smtp}, ReloadServers: func(ctx context.Context) error { return s.reloadServers(ctx, live) }, Connections: connections{live.smtp},
 		Health: append(s.healthChecks(store, spooler, live.pipeline.Runners), live.rates.healthChecks()...)}
 	if s.web.Metrics {
 		deps.Metrics = live.metrics

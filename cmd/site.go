@@ -228,11 +228,7 @@ func (s *site) build(store *sqlite.Store, r *conf.Report) *live {
 	l.pipeline = s.pipeline(l, queues, resolver, r)
 	s.states = l.pipeline.States
 	l.schedules = s.schedules(l, r)
-	handlers := smtphooks.NewRegistry()
-	for _, c := range s.classes {
-		handlers.Map(c.From, c.To)
-	}
-	l.smtp = server.New(s.smtp, handlers, smtphooks.Services{
+	l.smtp = server.New(s.smtp, handlersOf(s.classes), smtphooks.Services{
 		DefaultDomain: s.directory.DefaultDomain, Hostname: s.hostname, Local: l.local, DNS: resolver,
 		Queue: queues, Log: s.log, Metrics: l.metrics, Mailboxes: s.openMailboxes(l), Process: l.process,
 		Greylist: store, ReadFile: s.dir.ReadFile,

@@ -68,7 +68,11 @@ type Deps struct {
 
 	Metrics      prometheus.Gatherer
 	Certificates Certificates
-	Connections  Connections
+	// ReloadServers reads the configuration of the SMTP and LMTP servers again. An
+	// error tells why they stay as they were. Nil: it cannot be asked for. It is
+	// offered where Certificates are.
+	ReloadServers func(context.Context) error
+	Connections   Connections
 
 	// TLS, when not nil, is used for https in place of the files that the
 	// configuration names.

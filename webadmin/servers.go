@@ -52,6 +52,9 @@ func (s *Server) serverRoutes(rt *router) {
 
 func (s *Server) reloadCertificates(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
+	if q.Has("reload") && s.deps.ReloadServers != nil {
+		return s.reloadServers(w, r)
+	}
 	if !q.Has("reload-certificate") {
 		return illegalArgument("'reload-certificate' query parameter shall be specified")
 	}
@@ -69,6 +72,15 @@ func (s *Server) reloadCertificates(w http.ResponseWriter, r *http.Request) erro
 	}
 	if n == 0 {
 		return apiErrorf(http.StatusBadRequest, typeNotFound, "No servers configured, nothing to reload")
+	}
+	return noContent(w)
+}
+
+// reloadServers lets the servers have their configuration as it is in the files
+// now. James has no such thing.
+func (s *Server) reloadServers(w http.ResponseWriter, r *http.Request) error {
+	if err := s.deps.ReloadServers(r.Context()); err != nil {
+		return badRequest("The servers stay as they were").because(err)
 	}
 	return noContent(w)
 }

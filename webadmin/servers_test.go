@@ -2,6 +2,7 @@ package webadmin
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -109,5 +110,20 @@ func TestMetrics(t *testing.T) {
 	w = b.do("GET", "/metrics?name[]=outgoingMails_total", "")
 	if strings.Contains(w.Body.String(), "other_total") || !strings.Contains(w.Body.String(), "outgoingMails_total 2") {
 		t.Errorf("one name: got %s", w.Body)
+	}
+}
+
+func TestReloadServers(t *testing.T) {
+	f, calls, wrong := &fakeCertificates{n: 1}, 0, error(nil)
+	b := newBench(t, Config{}, func(d *Deps) {
+		d.Certificates = f
+		d.ReloadServers = func(context.Context) error { calls++; return wrong }
+	})
+	b.want("POST", "/servers?reload", "", 204, "")
+	wrong = errors.New("smtpserver.xml:3:1: error: no such handler")
+	b.wantError("POST", "/servers?reload", "", 400, "InvalidArgument", "The servers stay as they were", wrong.Error())
+	b.want("POST", "/servers?reload-certificate", "", 204, "")
+	if calls != 2 {
+		t.Errorf("reloaded %d times, want 2", calls)
 	}
 }
