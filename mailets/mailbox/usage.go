@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/mailetd/mailetd/container/local"
@@ -219,15 +220,30 @@ func sizeInName(name string) (int64, bool) {
 // keep the sum of a box, if there is one. One line in one write is how Maildir++
 // has it. The message is delivered, so what goes wrong is no reason to fail.
 func (d *delivery) addToMaildirsize(size int64) {
-	f, err := os.OpenFile(filepath.Join(d.root, "maildirsize"), os.O_WRONLY|os.O_APPEND, 0)
+	// Whoever owns the box may have put a link to a file of ours there, or a pipe.
+	f, err := os.OpenFile(filepath.Join(d.root, "maildirsize"), os.O_WRONLY|os.O_APPEND|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return
 	}
 	if err == nil {
-		_, err = fmt.Fprintf(f, "%d 1\n", size)
+		if err = onlyHere(f); err == nil {
+			_, err = fmt.Fprintf(f, "%d 1\n", size)
+		}
 		err = errors.Join(err, f.Close())
 	}
 	if err != nil {
 		d.store.log.Warn("maildirsize not changed; it is counted anew when it is out of date", "box", d.root, "err", err)
 	}
+}
+
+// onlyHere makes sure that f is a file, and has no other name elsewhere.
+func onlyHere(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); !info.Mode().IsRegular() || ok && st.Nlink > 1 {
+		return errors.New("it is no plain file")
+	}
+	return nil
 }

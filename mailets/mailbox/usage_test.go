@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -150,4 +151,53 @@ func BenchmarkUsage(b *testing.B) {
 			}
 		})
 	}
+}
+
+// Who owns a mailbox may put anything in the place of maildirsize: nothing outside
+// of the mailbox is written to, and nobody waits.
+func TestMaildirsizeIsSomethingElse(t *testing.T) {
+	for name, make := range map[string]func(path, outside string) error{
+		"link":   func(path, outside string) error { return os.Symlink(outside, path) },
+		"hard":   func(path, outside string) error { return os.Link(outside, path) },
+		"pipe":   func(path, _ string) error { return syscall.Mkfifo(path, 0o600) },
+		"folder": func(path, _ string) error { return os.Mkdir(path, 0o700) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, root := testStore(t)
+			m := testMessage()
+			if err := s.Deliver(m); err != nil {
+				t.Fatal(err)
+			}
+			outside := filepath.Join(t.TempDir(), "precious")
+			if err := os.WriteFile(outside, []byte("data\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(root, "example.com", "bob", "maildirsize")
+			if err := make(path, outside); err != nil {
+				t.Fatal(err)
+			}
+			m.ID = "2"
+			done := goDeliver(s, m)
+			select {
+			case err := <-done:
+				if err != nil {
+					t.Error(err)
+				}
+			case <-time.After(10 * time.Second):
+				t.Error("the delivery waits for a reader of the pipe")
+			}
+			if got, err := os.ReadFile(outside); err != nil || string(got) != "data\n" {
+				t.Errorf("a file outside has %q, %v", got, err)
+			}
+			if n := len(files(t, filepath.Join(root, "example.com", "bob", "new"))); n != 2 {
+				t.Errorf("%d messages, want 2", n)
+			}
+		})
+	}
+}
+
+func goDeliver(s *Store, m *Message) <-chan error {
+	done := make(chan error, 1)
+	go func() { done <- s.Deliver(m) }()
+	return done
 }

@@ -5,7 +5,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -79,7 +81,9 @@ func NewRedis(c RedisConfig) *Redis {
 	for _, addrs := range groups {
 		o := &redis.UniversalOptions{Addrs: addrs, DB: c.DB, Username: c.Username, Password: c.Password, ClientName: "mailetd",
 			ContextTimeoutEnabled: true, DialTimeout: c.Timeout, ReadTimeout: c.Timeout, WriteTimeout: c.Timeout, TLSConfig: c.TLS,
-			MasterName: c.Master, SentinelPassword: c.SentinelPassword, IsClusterMode: c.Topology == "cluster"}
+			MasterName: c.Master, SentinelPassword: c.SentinelPassword, IsClusterMode: c.Topology == "cluster",
+			// A charge that is made again because its answer came too late counts again.
+			MaxRetries: -1, MaxRedirects: 1}
 		if c.Topology == "cluster" {
 			o.MasterName = ""
 			r.nodes = append(r.nodes, redis.NewClusterClient(o.Cluster()))
@@ -112,11 +116,27 @@ func (r *Redis) Limit(name string, rule Rule) (l *Limit, shared bool) {
 // Take decides about each of the charges in one round trip, see Backend. Where an
 // answer is lost, the charge may have been added.
 func (r *Redis) Take(ctx context.Context, charges []Charge) error {
-	err := r.onMaster(func(c redis.UniversalClient) error { return takeAll(ctx, c, charges) })
+	err := r.onMaster(func(c redis.UniversalClient) (err error) {
+		for range brokenTries {
+			if err = takeAll(ctx, c, charges); !broken(err) {
+				break
+			}
+		}
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("rate limit in Redis: %w", err)
 	}
 	return nil
+}
+
+// brokenTries is how many connections may turn out to be broken: after Redis was
+// started again those that are kept open are.
+const brokenTries = 4
+
+// broken reports that the connection was closed by the other side.
+func broken(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // takeAll sends all charges at once. A server that does not know the script, as
