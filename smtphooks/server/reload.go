@@ -92,7 +92,7 @@ func (s *Server) planMove(endpoints []*endpoint) *move {
 	for _, e := range endpoints {
 		for _, bind := range e.cfg.Bind {
 			p := place{bind: bind, endpoint: e}
-			if i := slices.IndexFunc(m.left, func(k *socket) bool { return k.bind == bind }); i >= 0 {
+			if i := slices.IndexFunc(m.left, func(k *socket) bool { return k.is(bind) }); i >= 0 {
 				p.socket = m.left[i]
 				m.left = slices.Delete(m.left, i, i+1)
 			}
@@ -138,11 +138,12 @@ func (m *move) clear(bind string, err error) bool {
 func (s *Server) undo(ctx context.Context, m *move) {
 	closeAll(m.opened)
 	for _, old := range m.closed {
-		k, err := openSocket(ctx, old.bind, old.endpoint.Load())
+		k, err := openSocket(ctx, old.l.Addr().String(), old.endpoint.Load())
 		if err != nil {
 			s.services.Log.ErrorContext(ctx, "address not listened on any more", "address", old.bind, "err", err)
 			continue
 		}
+		k.bind = old.bind
 		s.replace(old, k)
 	}
 }

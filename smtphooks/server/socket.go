@@ -69,10 +69,14 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
+// is reports whether bind means this socket: as it was written, or with the port
+// that the kernel has chosen.
+func (k *socket) is(bind string) bool { return k.bind == bind || k.l.Addr().String() == bind }
+
 // inTheWay reports whether err, from listening on bind, may come from k, which
 // listens on the same port of other addresses.
 func (k *socket) inTheWay(bind string, err error) bool {
-	_, port, e1 := net.SplitHostPort(k.bind)
+	_, port, e1 := net.SplitHostPort(k.l.Addr().String())
 	_, want, e2 := net.SplitHostPort(bind)
 	return errors.Is(err, syscall.EADDRINUSE) && e1 == nil && e2 == nil && port == want
 }
