@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,7 +43,7 @@ import (
 //   - redirect: a new mail to that address starts at root. The sender of its
 //     envelope is that of the mail, and its field X-Sieve-Redirected-From names the
 //     recipient. A mail that names the recipient there came back and is kept instead;
-//     so is one redirected to the recipient himself.
+//     so is one redirected to the recipient himself, or redirected five times.
 //   - reject: the sender gets a disposition notification (RFC 8098) with the reason.
 //     ereject: a delivery status notification (RFC 3464), where the sender wants one.
 //     A mail from the null sender is kept.
@@ -66,8 +67,9 @@ import (
 // keep leaves the folder that another mailet chose; keep and fileinto after discard
 // count; a redirect is done beside others; the envelope, not Reply-To, says who gets
 // a rejection; vacation answers each sender once in the days given, has a field From,
-// and goes on for as long as the script is active; notices of mistakes need no subject;
-// loops are found outside this server too, and keep the mail without a notice.
+// and goes on for as long as the script is active; notices of mistakes need no subject
+// and come from the null sender; loops are found outside this server too, and keep the
+// mail without a notice.
 type Sieve struct {
 	scripts   local.SieveStorage // nil: there are none
 	users     sieveUsers
@@ -137,7 +139,10 @@ func (s *Sieve) Service(ctx context.Context, m *container.Mail, out *container.O
 	if len(found) == 0 {
 		return nil
 	}
-	job := sieveJob{Sieve: s, ctx: ctx, m: m, out: out, gone: map[string]bool{}}
+	job := sieveJob{Sieve: s, ctx: ctx, m: m, out: out, gone: map[string]bool{}, several: map[string]bool{}}
+	for i := range found {
+		job.several[found[i].user] = slices.ContainsFunc(found[:i], func(d sieved) bool { return d.user == found[i].user })
+	}
 	for i := range found {
 		if err := job.apply(&found[i]); err != nil {
 			return fmt.Errorf("script of %s: %w", found[i].user, err)

@@ -2,6 +2,7 @@ package mailets
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,6 +22,9 @@ type sieveJob struct {
 	m    *container.Mail
 	out  *container.Outbox
 	gone map[string]bool // recipients who leave the mail, by Address.Key
+	// several are the users with more than one recipient: what says where their mail
+	// goes is kept by user, so each of their recipients needs a mail of his own.
+	several map[string]bool
 }
 
 // storing is one copy of the mail for a recipient: where it goes.
@@ -33,8 +37,18 @@ type storing struct {
 }
 
 // apply does what one script says. Only an error that nobody can go on with is
-// returned; the engine then takes back what was done.
+// returned; the engine then takes back what was done. A mail that no more copies
+// can be made of, as it comes from so many, stays as it is.
 func (j *sieveJob) apply(d *sieved) error {
+	err := j.do(d)
+	if errors.Is(err, container.ErrTooManyCopies) {
+		j.log.ErrorContext(j.ctx, "script not carried out, mail kept", "user", d.user, "err", err)
+		return nil
+	}
+	return err
+}
+
+func (j *sieveJob) do(d *sieved) error {
 	if d.err != nil {
 		j.log.WarnContext(j.ctx, "script failed, mail kept", "user", d.user, "err", d.err)
 		return j.notify(d)
@@ -92,9 +106,18 @@ func addStoring(stores []storing, a sieve.Action) []storing {
 	if a.Kind == sieve.Keep {
 		stores[i].keep = true
 	} else {
-		stores[i].folders = append(stores[i].folders, a.Folder)
+		stores[i].folders = append(stores[i].folders, canonicalFolder(a.Folder))
 	}
 	return stores
+}
+
+// canonicalFolder writes the inbox in one way (RFC 3501 §5.1), so that it is one
+// folder with that of keep.
+func canonicalFolder(name string) string {
+	if strings.EqualFold(strings.TrimPrefix(name, "/"), mailbox.Inbox) {
+		return mailbox.Inbox
+	}
+	return name
 }
 
 // sameBytes reports whether two headers are one.
@@ -111,7 +134,7 @@ func (j *sieveJob) store(d *sieved, stores []storing) error {
 	// The copies are made of the mail as it came, so it is written to last.
 	for i := len(stores) - 1; i >= 0; i-- {
 		st, to := stores[i], j.m
-		if i > 0 || st.header != nil && len(j.m.Recipients) > 1 {
+		if i > 0 || st.header != nil && len(j.m.Recipients) > 1 || j.several[d.user] && !st.plain() {
 			c, err := j.fork(d)
 			if err != nil {
 				return err
@@ -152,6 +175,9 @@ func currentFolders(m *container.Mail, user string) []string {
 	}
 	return []string{mailbox.Inbox}
 }
+
+// plain reports whether nothing is to be written.
+func (st *storing) plain() bool { return st.header == nil && !st.hasFlags && len(st.folders) == 0 }
 
 // write sets the attributes that LocalDelivery reads.
 func (st storing) write(m *container.Mail, user string) {
@@ -213,7 +239,8 @@ func (j *sieveJob) finish() {
 const redirectedFrom = "X-Sieve-Redirected-From"
 
 // maxRedirected bounds the redirects of one message.
-const maxRedirected = 20
+// With the redirects of a script it bounds how many mails users can make of one.
+const maxRedirected = 5
 
 // redirect sends the mail on (RFC 5228 §4.2). keep tells that it would come back.
 func (j *sieveJob) redirect(d *sieved, a sieve.Action) (keep bool, err error) {

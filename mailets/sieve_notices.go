@@ -119,7 +119,9 @@ func (j *sieveJob) notify(d *sieved) error {
 	if err != nil {
 		return fmt.Errorf("notice of a mistake in a script: %w", err)
 	}
-	n, err := j.notice(d.rcpt, d.rcpt, msg)
+	// From the null sender: a bounce of it, to a mailbox that is full for instance,
+	// would run the script again and cause the next notice.
+	n, err := j.notice(container.Address{}, d.rcpt, msg)
 	if err != nil {
 		return err
 	}
