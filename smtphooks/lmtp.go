@@ -129,7 +129,10 @@ func (reg *Registry) coreOf(server conf.SMTPServer, r *conf.Report) []string {
 	if server.LMTP {
 		other = james
 	}
+	example, isExample := examples[name]
 	switch {
+	case isExample:
+		r.Errorf(server.Chain.Pos, "coreHandlersPackage: Can not load %s: %s", server.Chain.Core, example)
 	case !ok:
 		r.Errorf(server.Chain.Pos, "coreHandlersPackage: Can not load %s: no such bundle%s", server.Chain.Core, conf.Suggest(server.Chain.Core, known))
 	case strings.HasPrefix(name, other):

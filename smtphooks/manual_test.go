@@ -1,11 +1,13 @@
 package smtphooks
 
 import (
+	"fmt"
 	"go/ast"
 	"go/doc"
 	"go/doc/comment"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"log/slog"
 	"os"
 	"regexp"
@@ -81,6 +83,17 @@ func plain(text []comment.Text) string {
 	return b.String()
 }
 
+// inert are the classes that have no effect, and a part of what they say of it.
+var inert = map[string]string{james + "POP3BeforeSMTPHandler": "warning: POP3BeforeSMTPHandler lets nobody relay: there is no POP3 server here"}
+
+// sampleFile is a configuration folder with the files that samples need.
+func sampleFile(ref string) ([]byte, error) {
+	if ref == "file://conf/crowdsec.properties" {
+		return []byte("crowdsecUrl=http://localhost:8080/v1\napiKey=default_api_key\n"), nil
+	}
+	return nil, fs.ErrNotExist
+}
+
 // TestManuals: the sample of every handler loads, and its manual names the
 // parameters that are read and what differs from James.
 func TestManuals(t *testing.T) {
@@ -101,9 +114,9 @@ func TestManuals(t *testing.T) {
 		}
 		r := &conf.Report{}
 		p := conf.ParseParams(xml, r)
-		reg.classes[class](p, Services{Log: slog.New(slog.DiscardHandler)})
+		reg.classes[class](p, Services{Log: slog.New(slog.DiscardHandler), ReadFile: sampleFile})
 		p.Close()
-		if len(r.Problems()) > 0 {
+		if got := fmt.Sprint(r.Problems()); len(r.Problems()) > 0 && !strings.Contains(got, inert[class]) || len(r.Problems()) == 0 && inert[class] != "" {
 			t.Errorf("%s: %v", class, r.Problems())
 		}
 		if read := p.Names(); !slices.Equal(read, documented) {
@@ -122,7 +135,7 @@ func TestBundles(t *testing.T) {
 			}
 		}
 	}
-	for _, class := range jamesOnly {
+	for class := range examples {
 		if reg.known(class) {
 			t.Errorf("%s exists, and is listed as not available", class)
 		}

@@ -137,3 +137,24 @@ func TestFutureReleaseUntil(t *testing.T) {
 		}
 	}
 }
+
+// TestExamplesOfJames: what is of no use in a server is refused with a reason.
+func TestExamplesOfJames(t *testing.T) {
+	for class, want := range map[string]string{
+		"org.apache.james.examples.LoggingRcptHook": "Can not load org.apache.james.examples.LoggingRcptHook: an example of James, which writes each recipient",
+		"org.apache.james.examples.Unknown":         "Can not load org.apache.james.examples.Unknown: no such handler class",
+		"SpamAssassinHandler":                       `did you mean "org.apache.james.spamassassin.SpamAssassinHandler"?`,
+	} {
+		r := &conf.Report{}
+		p := conf.ParseParams(`<handler class="`+class+`"/>`, r)
+		Build(conf.SMTPServer{Chain: conf.HandlerChain{Core: conf.DefaultSMTPCore, Handlers: []*conf.Params{p}}}, NewRegistry(), Services{}, r)
+		if got := fmt.Sprint(r.Problems()); !strings.Contains(got, want) {
+			t.Errorf("%s: got %s", class, got)
+		}
+	}
+	r := &conf.Report{}
+	Build(conf.SMTPServer{Chain: conf.HandlerChain{Core: "org.apache.james.examples.MyCmdHandlerLoader"}}, NewRegistry(), Services{}, r)
+	if got := fmt.Sprint(r.Problems()); !strings.Contains(got, "without coreHandlersPackage the usual handlers are taken") {
+		t.Error(got)
+	}
+}

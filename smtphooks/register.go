@@ -8,6 +8,7 @@ const (
 	protocol = "org.apache.james.protocols.smtp.core."
 	api      = "org.apache.james.protocols.api.handler."
 
+	pkgCrowdsec     = "org.apache.james.crowdsec."
 	pkgSpamAssassin = "org.apache.james.spamassassin."
 )
 
@@ -20,6 +21,7 @@ func register(r *Registry) {
 	r.Handler(james+"DKIMHook", newDKIM)
 	r.Handler(james+"EnforceHeaderLimitationsMessageHook", newEnforceHeaderLimitations)
 	r.Handler(james+"MailPriorityHandler", newMailPriority)
+	r.Handler(james+"POP3BeforeSMTPHandler", newPOP3BeforeSMTP)
 	r.Handler(james+"SendMailHandler", newSendMail)
 	r.Handler(james+"SenderAuthIdentifyVerificationHook", newSenderAuthIdentifyVerification)
 	r.Handler(james+"SetMailAttributeMessageHook", newSetMailAttribute)
@@ -55,6 +57,8 @@ func register(r *Registry) {
 	r.Handler(james+"tls.SmtpRequireTlsMessageHook", newRequireTLSMessage)
 	r.Handler(james+"tls.SmtpRequireTlsParameterHook", newRequireTLSParameter)
 	r.Handler(james+"tls.TestMtaSts", newTestMtaSts)
+	r.Handler(pkgCrowdsec+"CrowdsecEhloHook", newCrowdsecEhlo)
+	r.Handler(pkgCrowdsec+"CrowdsecSMTPConnectHandler", newCrowdsecConnect)
 	r.Handler(pkgSpamAssassin+"SpamAssassinHandler", newSpamAssassin)
 	r.Handler(protocol+"AcceptRecipientIfRelayingIsAllowed", newAcceptRecipientIfRelaying)
 	r.Handler(protocol+"PostmasterAbuseRcptHook", newPostmasterAbuse)
@@ -101,12 +105,12 @@ var (
 	}
 )
 
-// jamesOnly are handler classes of James that do not exist here.
-var jamesOnly = []string{
-	"org.apache.james.crowdsec.CrowdsecEhloHook", "org.apache.james.crowdsec.CrowdsecSMTPConnectHandler",
-	"org.apache.james.examples.LoggingRcptHook", "org.apache.james.examples.MyCmdHandlerLoader",
-	"org.apache.james.examples.MyNoopCmdHandler",
-	james + "POP3BeforeSMTPHandler",
+// examples are the handler classes of James that show how to write one, and what
+// to do about each. They are of no use in a server.
+var examples = map[string]string{
+	"org.apache.james.examples.LoggingRcptHook":    "an example of James, which writes each recipient to its log; the log has them in any case: remove the <handler>",
+	"org.apache.james.examples.MyNoopCmdHandler":   "an example of James, which answers a command MYNOOP: remove the <handler>",
+	"org.apache.james.examples.MyCmdHandlerLoader": "an example of James, a bundle with its example of a command; remove it: without coreHandlersPackage the usual handlers are taken",
 }
 
 // validRcptHandlers are classes of others that do what ValidRcptHandler does, and

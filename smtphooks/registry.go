@@ -132,8 +132,8 @@ func (r *Registry) unknown(class string) string {
 	if slices.Contains(validRcptHandlers, class) {
 		return fmt.Sprintf("Can not load %s: a class that only others have; say in classes.properties that it stands for %sfastfail.ValidRcptHandler", class, james)
 	}
-	if slices.Contains(jamesOnly, class) || strings.HasPrefix(class, "org.apache.james.") && slices.Contains(shortNames(jamesOnly), simpleName(class)) {
-		return fmt.Sprintf("Can not load %s: a James class not available here; remove the <handler>%s", class, r.suggest(class))
+	if what, ok := examples[class]; ok {
+		return fmt.Sprintf("Can not load %s: %s", class, what)
 	}
 	return fmt.Sprintf("Can not load %s: no such handler class%s; the full name must be written", class, r.suggest(class))
 }
@@ -157,11 +157,3 @@ func (r *Registry) suggest(class string) string {
 }
 
 func simpleName(class string) string { return class[strings.LastIndexByte(class, '.')+1:] }
-
-func shortNames(classes []string) []string {
-	out := make([]string, len(classes))
-	for i, c := range classes {
-		out[i] = simpleName(c)
-	}
-	return out
-}
