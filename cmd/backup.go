@@ -27,7 +27,8 @@ func (p *program) backup(ctx context.Context, args []string) error {
 		return usageError{"backup takes the name of one file; - is standard output"}
 	}
 	host, _ := os.Hostname() // only for people
-	src := backup.Source{Data: f.data, NoMail: *noMail, Host: host, Program: Version, Now: time.Now}
+	src := backup.Source{Data: f.data, NoMail: *noMail, Host: host, Program: Version, Now: time.Now,
+		LeftOut: func(path string) { fmt.Fprintf(p.stderr, "left out, since it is no file: %s\n", path) }}
 	name := operands[0]
 	if name == "-" {
 		_, err := backup.Write(ctx, p.stdout, src)
@@ -67,7 +68,14 @@ func writeFile(name string, write func(io.Writer) (backup.Summary, error)) (sum 
 	if err = errors.Join(f.Sync(), f.Close()); err != nil {
 		return sum, err
 	}
-	return sum, os.Rename(f.Name(), name)
+	if err = os.Rename(f.Name(), name); err != nil {
+		return sum, err
+	}
+	d, err := os.Open(filepath.Dir(name))
+	if err != nil {
+		return sum, err
+	}
+	return sum, errors.Join(d.Sync(), d.Close())
 }
 
 func writeCompressed(f io.Writer, gz bool, write func(io.Writer) (backup.Summary, error)) (backup.Summary, error) {

@@ -35,23 +35,26 @@ func openStore(t *testing.T, dir string) *sqlite.Store {
 // body returns a body that is large enough for a file of its own.
 func body(i int) []byte { return bytes.Repeat([]byte(fmt.Sprintf("line %06d\r\n", i)), 40_000) }
 
-func put(t *testing.T, s *sqlite.Store, i int) repository.Ref {
+func put(t *testing.T, s *sqlite.Store, i int) {
 	t.Helper()
+	if err := putMail(t.Context(), s, i); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func putMail(ctx context.Context, s *sqlite.Store, i int) error {
 	w := s.NewBody()
 	if _, err := w.Write(body(i)); err != nil {
-		t.Fatal(err)
+		return err
 	}
 	b, err := w.Finish()
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	m := container.NewMail(container.MustAddress("a@b.test"), []container.Address{container.MustAddress("c@d.test")},
 		container.NewMessage([]byte("Subject: x\r\n"), b))
 	m.Name = fmt.Sprintf("mail-%d", i)
-	if err := s.Commit(t.Context(), repository.Change{Entries: []container.Entry{{Mail: m, Repository: errorRepository.String()}}}); err != nil {
-		t.Fatal(err)
-	}
-	return repository.Ref{URL: errorRepository, Key: m.Name}
+	return s.Commit(ctx, repository.Change{Entries: []container.Entry{{Mail: m, Repository: errorRepository.String()}}})
 }
 
 func source(dir string) Source {

@@ -7,7 +7,38 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 )
+
+// allMaildirs adds all that is in dir, the folder of the Maildirs, which may be a
+// link to another disk.
+func (a *archive) allMaildirs(dir string) error {
+	real, err := filepath.EvalSymlinks(dir)
+	if gone(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return a.maildirs(real, mailName)
+}
+
+// open opens the file or folder at path, unless it is a link, by now perhaps:
+// those who own Maildirs must not have the backup read for them what they may not
+// read. The error is nil without a file when it is no regular file.
+func open(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0) // and does not wait at a pipe
+	if errors.Is(err, syscall.ELOOP) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
 
 // maildirs adds folder dir and all below it. A folder with new and cur is the
 // Maildir of a user, its folders among those below. Symbolic links and special
@@ -33,6 +64,8 @@ func (a *archive) maildirs(dir, name string) error {
 			err = a.maildirs(from, to)
 		case e.Type().IsRegular():
 			err = a.other(from, to)
+		default:
+			a.leftOut(from)
 		}
 		if err != nil {
 			return err
@@ -81,7 +114,7 @@ func (a *archive) tree(dir, name string, have map[string]bool, first bool) (miss
 		n := 0
 		switch {
 		case e.IsDir() && (e.Name() == "new" || e.Name() == "cur"):
-			n, err = a.newMails(from, to, name, have)
+			n, err = a.newMails(from, to, name, have, first)
 		case e.IsDir() && e.Name() == "tmp" && !have[to]:
 			have[to] = true
 			err = a.folder(from, to)
@@ -89,6 +122,8 @@ func (a *archive) tree(dir, name string, have map[string]bool, first bool) (miss
 			n, err = a.tree(from, to, have, first)
 		case first && e.Type().IsRegular() && !isIndex(e.Name()):
 			err = a.other(from, to)
+		case first && !e.Type().IsRegular() && !e.IsDir():
+			a.leftOut(from)
 		}
 		missed += n
 		if err != nil {
@@ -121,8 +156,8 @@ func (a *archive) folder(dir, name string) error {
 
 // other adds a file that is not a mail.
 func (a *archive) other(path, name string) error {
-	f, err := os.Open(path)
-	if gone(err) {
+	f, err := open(path)
+	if gone(err) || err == nil && f == nil {
 		return nil
 	}
 	if err != nil {
@@ -133,7 +168,7 @@ func (a *archive) other(path, name string) error {
 
 // newMails adds the mails of new or cur, the folder dir of the Maildir folder box, that are
 // not among have.
-func (a *archive) newMails(dir, name, box string, have map[string]bool) (missed int, err error) {
+func (a *archive) newMails(dir, name, box string, have map[string]bool, first bool) (missed int, err error) {
 	entries, err := os.ReadDir(dir)
 	if gone(err) {
 		return 0, nil
@@ -148,16 +183,21 @@ func (a *archive) newMails(dir, name, box string, have map[string]bool) (missed 
 	for _, e := range entries {
 		unique, _, _ := strings.Cut(e.Name(), ":")
 		key := box + ":" + unique
+		if first && !e.Type().IsRegular() {
+			a.leftOut(filepath.Join(dir, e.Name()))
+		}
 		if !e.Type().IsRegular() || have[key] {
 			continue
 		}
-		f, err := os.Open(filepath.Join(dir, e.Name()))
-		if gone(err) {
+		f, err := open(filepath.Join(dir, e.Name()))
+		switch {
+		case gone(err):
 			missed++
 			continue
-		}
-		if err != nil {
+		case err != nil:
 			return missed, err
+		case f == nil:
+			continue
 		}
 		have[key] = true
 		if err := errors.Join(a.file(name+"/"+e.Name(), f), f.Close()); err != nil {

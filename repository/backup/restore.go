@@ -21,7 +21,9 @@ import (
 )
 
 // Restore makes the data folder dir of an archive. The folder must be empty or
-// missing. When anything is wrong it stays so.
+// missing; one that is there keeps its owner and mode. When anything is wrong it
+// stays so. The folder gets everything at once; one that cannot be replaced, such
+// as the top of a file system, gets the database last.
 func Restore(ctx context.Context, r io.Reader, dir string) (Header, Summary, error) {
 	head, sum, err := restore(ctx, r, dir)
 	if err != nil {
@@ -31,20 +33,11 @@ func Restore(ctx context.Context, r io.Reader, dir string) (Header, Summary, err
 }
 
 func restore(ctx context.Context, r io.Reader, dir string) (Header, Summary, error) {
-	dir, err := filepath.Abs(dir)
-	if err == nil {
-		err = wantEmpty(dir)
-	}
+	at, err := newTarget(dir)
 	if err != nil {
 		return Header{}, Summary{}, err
 	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return Header{}, Summary{}, err
-	}
-	part, err := os.MkdirTemp(filepath.Dir(dir), filepath.Base(dir)+".restore-")
-	if err != nil {
-		return Header{}, Summary{}, err
-	}
+	part := at.part
 	defer os.RemoveAll(part) // after the rename there is nothing
 	root, err := os.OpenRoot(part)
 	if err != nil {
@@ -61,30 +54,12 @@ func restore(ctx context.Context, r io.Reader, dir string) (Header, Summary, err
 	if err := x.syncFolders(); err != nil {
 		return x.head, x.Summary, err
 	}
-	if err := os.Remove(dir); err != nil && !gone(err) {
-		return x.head, x.Summary, err
-	}
-	if err := os.Rename(part, dir); err != nil {
-		return x.head, x.Summary, err
-	}
-	return x.head, x.Summary, syncFolder(filepath.Dir(dir))
-}
-
-func wantEmpty(dir string) error {
-	entries, err := os.ReadDir(dir)
-	switch {
-	case gone(err):
-		return nil
-	case err != nil:
-		return err
-	case len(entries) > 0:
-		return errors.New("the folder is not empty; move away what is there, or name another one with -data")
-	}
-	return nil
+	return x.head, x.Summary, at.finish()
 }
 
 // checkStore opens the store once, as the server will, and looks for
-// contradictions.
+// contradictions. The locks that this makes go again: they belong to whoever
+// restores.
 func checkStore(ctx context.Context, dir string) error {
 	if _, err := os.Stat(filepath.Join(dir, "mailetd.db")); err != nil {
 		return fmt.Errorf("there is no store in the archive: %w", err)
@@ -97,7 +72,15 @@ func checkStore(ctx context.Context, dir string) error {
 	if err == nil && len(problems) > 0 {
 		err = fmt.Errorf("the store in the archive contradicts itself: %s", strings.Join(problems, "; "))
 	}
-	return errors.Join(err, store.Close(ctx))
+	if err = errors.Join(err, store.Close(ctx)); err != nil {
+		return err
+	}
+	for _, lock := range []string{"mailetd.lock", "mailetd.snapshot"} {
+		if err := os.Remove(filepath.Join(dir, lock)); err != nil && !gone(err) {
+			return err
+		}
+	}
+	return nil
 }
 
 // extract is an archive that is being read.
@@ -175,7 +158,7 @@ func (x *extract) one(h *tar.Header) error {
 		return err
 	}
 	name := strings.TrimSuffix(h.Name, "/")
-	if !fs.ValidPath(name) || !ours(name) {
+	if !validPath(name) || !ours(name) {
 		return errors.New("a file of such a name does not belong into a backup")
 	}
 	switch h.Typeflag {
@@ -185,6 +168,17 @@ func (x *extract) one(h *tar.Header) error {
 		return errors.Join(x.file(name, h), x.owner(name, h))
 	}
 	return fmt.Errorf("entries of type %q do not belong into a backup", h.Typeflag)
+}
+
+// validPath is fs.ValidPath for names that are not UTF-8, too: folders of mail
+// have the names that people give them.
+func validPath(name string) bool {
+	for part := range strings.SplitSeq(name, "/") {
+		if part == "" || part == "." || part == ".." || strings.IndexByte(part, 0) >= 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // ours reports whether a backup has files of such a name.

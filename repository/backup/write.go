@@ -27,19 +27,25 @@ type Source struct {
 	Host    string
 	Program string // version of mailetd
 	Now     func() time.Time
+	// LeftOut is told of each symbolic link and special file, which no backup has.
+	// It may be nil.
+	LeftOut func(path string)
 }
 
 // Write writes an archive of src to w. An archive that was cut off has no end
 // and is refused by Restore.
 func Write(ctx context.Context, w io.Writer, src Source) (Summary, error) {
-	a := &archive{ctx: ctx, tar: tar.NewWriter(w), sum: sha256.New(), now: src.Now()}
+	a := &archive{ctx: ctx, tar: tar.NewWriter(w), sum: sha256.New(), now: src.Now(), leftOut: src.LeftOut}
+	if a.leftOut == nil {
+		a.leftOut = func(string) {}
+	}
 	head := Header{Format: format, Made: a.now.UTC(), Host: src.Host, Program: src.Program}
 	err := a.json(startName, head)
 	if err == nil {
 		err = sqlite.Snapshot(ctx, src.Data, func(name string, f *os.File) error { return a.file(filepath.ToSlash(name), f) })
 	}
 	if err == nil && !src.NoMail {
-		err = a.maildirs(filepath.Join(src.Data, mailName), mailName)
+		err = a.allMaildirs(filepath.Join(src.Data, mailName))
 	}
 	if err == nil {
 		err = a.json(endName, trailer{a.Summary, hex.EncodeToString(a.sum.Sum(nil))})
@@ -60,6 +66,8 @@ type archive struct {
 	tar *tar.Writer
 	sum hash.Hash
 	now time.Time
+
+	leftOut func(path string)
 }
 
 // json adds a file of the archive's own.

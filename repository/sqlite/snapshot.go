@@ -31,12 +31,29 @@ type keeper struct {
 	kept []string // what was to be removed during a snapshot
 }
 
+// openKeeper also removes what a snapshot that was killed has left behind.
 func openKeeper(dir string) (*keeper, error) {
 	f, err := os.OpenFile(filepath.Join(dir, snapshotLockName), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open lock of snapshots: %w", err)
 	}
+	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil { // else one is under way
+		defer syscall.Flock(int(f.Fd()), syscall.LOCK_UN) //nolint:errcheck // cannot fail on an open file
+		if err := removeCopy(filepath.Join(dir, snapshotName)); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+	}
 	return &keeper{lock: f}, nil
+}
+
+// removeCopy removes a copy of the database, whole or not.
+func removeCopy(path string) error {
+	for _, name := range []string{path, path + "-journal"} {
+		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove the rest of an earlier snapshot: %w", err)
+		}
+	}
+	return nil
 }
 
 // lockWait bounds the wait for another snapshot.
@@ -83,7 +100,8 @@ func Snapshot(ctx context.Context, dir string, visit func(name string, f *os.Fil
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(dir, databaseName)); err != nil {
+	original, err := os.Stat(filepath.Join(dir, databaseName))
+	if err != nil {
 		return fmt.Errorf("there is no store to take a snapshot of: %w", err)
 	}
 	lock, err := lockSnapshot(ctx, dir)
@@ -92,11 +110,14 @@ func Snapshot(ctx context.Context, dir string, visit func(name string, f *os.Fil
 	}
 	defer lock.Close()
 	copied := filepath.Join(dir, snapshotName)
-	if err := os.Remove(copied); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove the rest of an earlier snapshot: %w", err)
+	if err := removeCopy(copied); err != nil {
+		return err
 	}
-	defer os.Remove(copied)
+	defer removeCopy(copied) //nolint:errcheck // the next Open or Snapshot tries again
 	if err := copyDatabase(ctx, filepath.Join(dir, databaseName), copied); err != nil {
+		return err
+	}
+	if err := sameOwner(original, copied, lock.Name()); err != nil {
 		return err
 	}
 	if err := show(copied, databaseName, visit); err != nil {
@@ -106,6 +127,21 @@ func Snapshot(ctx context.Context, dir string, visit func(name string, f *os.Fil
 		in := filepath.Join(bodyFolderName, name)
 		return show(filepath.Join(dir, in), in, visit)
 	})
+}
+
+// sameOwner gives files that root has made to the owner of the database, who could
+// not open them else.
+func sameOwner(original fs.FileInfo, paths ...string) error {
+	st, ok := original.Sys().(*syscall.Stat_t)
+	if !ok || os.Geteuid() != 0 {
+		return nil
+	}
+	for _, path := range paths {
+		if err := os.Lchown(path, int(st.Uid), int(st.Gid)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // lockSnapshot waits for a removal that is under way, or a while for another
@@ -141,6 +177,19 @@ func show(path, name string, visit func(string, *os.File) error) error {
 	return visit(name, f)
 }
 
+// roomForCopy returns an error when so many octets leave too little of the disk
+// for the server, which needs some even to remove a mail.
+func roomForCopy(need int64, free func() (uint64, error)) error {
+	have, err := free()
+	if err != nil {
+		return nil //nolint:nilerr // some file systems do not tell: whoever writes will see
+	}
+	if want := uint64(need) + 2*defaultReserve; have < want {
+		return fmt.Errorf("the disk has %d MiB left, and the copy of the database needs %d: %w", have>>20, want>>20, syscall.ENOSPC)
+	}
+	return nil
+}
+
 // copyDatabase writes the database at from, as it is at one moment, to the file
 // to, which must not exist.
 func copyDatabase(ctx context.Context, from, to string) error {
@@ -153,6 +202,14 @@ func copyDatabase(ctx context.Context, from, to string) error {
 	}
 	defer db.Close()
 	db.SetMaxOpenConns(1)
+	var need int64
+	const size = "SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+	if err := db.QueryRowContext(ctx, size).Scan(&need); err != nil {
+		return fmt.Errorf("look at the size of the database: %w", err)
+	}
+	if err := roomForCopy(need, func() (uint64, error) { return freeSpace(filepath.Dir(to)) }); err != nil {
+		return err
+	}
 	if _, err := db.ExecContext(ctx, "VACUUM INTO ?", to); err != nil {
 		return fmt.Errorf("copy the database: %w", err)
 	}
