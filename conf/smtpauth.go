@@ -124,6 +124,7 @@ var saslFactories = map[string]string{
 
 func (in smtpElem) mechanisms(c *etree.Element, oidc bool) []string {
 	var out []string
+	var kerberos []string
 	for _, item := range strings.Split(Text(c), ",") {
 		item = strings.TrimSpace(item)
 		mech, known := saslFactories[item[strings.LastIndexByte(item, '.')+1:]]
@@ -134,14 +135,28 @@ func (in smtpElem) mechanisms(c *etree.Element, oidc bool) []string {
 			in.r.Errorf(in.f.Pos(c), "<saslMechanisms> names the unknown class %s; known are LoginSaslMechanismFactory, PlainSaslMechanismFactory, "+
 				"OauthBearerSaslMechanismFactory, XOauth2SaslMechanismFactory and ScramSha256SaslMechanismFactory", item)
 		case mech == "":
-			in.r.Warnf(in.f.Pos(c), "<saslMechanisms>: %s is a James class not available here; the mechanism is not offered", item)
+			kerberos = append(kerberos, item)
 		case !oidc && (mech == mechOAuthBearer || mech == mechXOAuth2):
 			in.r.Warnf(in.f.Pos(c), "<saslMechanisms>: %s needs <oidc>; the mechanism is not offered", item)
 		case !slices.Contains(out, mech):
 			out = append(out, mech)
 		}
 	}
+	in.noKerberos(c, kerberos, len(out) > 0)
 	return out
+}
+
+// noKerberos says that mechanisms are not available here; when no others are
+// left nobody could log in, and that is an error.
+func (in smtpElem) noKerberos(c *etree.Element, classes []string, others bool) {
+	for _, class := range classes {
+		const why = "<saslMechanisms>: %s is a James class not available here: tickets of Kerberos are not understood; "
+		if others {
+			in.r.Warnf(in.f.Pos(c), why+"the mechanism is not offered, clients can use the others", class)
+		} else {
+			in.r.Errorf(in.f.Pos(c), why+"no mechanism is left that clients could use: add ScramSha256SaslMechanismFactory or PlainSaslMechanismFactory, or remove the element", class)
+		}
+	}
 }
 
 // wellKnown is what OpenID Connect Discovery §4 puts behind an issuer.

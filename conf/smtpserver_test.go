@@ -139,7 +139,9 @@ func TestSMTPServerProblems(t *testing.T) {
 		{"<auth><saslMechanisms/></auth>", "error: <saslMechanisms> has a blank entry"},
 		{"<auth><saslMechanisms>FooFactory</saslMechanisms></auth>", "error: <saslMechanisms> names the unknown class FooFactory"},
 		{"<auth><saslMechanisms>PlainSaslMechanismFactory,XOauth2SaslMechanismFactory</saslMechanisms></auth>", "warning: <saslMechanisms>: XOauth2SaslMechanismFactory needs <oidc>"},
-		{"<auth><saslMechanisms>GssapiSaslMechanismFactory</saslMechanisms></auth>", "warning: <saslMechanisms>: GssapiSaslMechanismFactory is a James class not available here"},
+		{"<auth><saslMechanisms>org.apache.james.protocols.sasl.kerberos.GssapiSaslMechanismFactory</saslMechanisms></auth>",
+			"error: <saslMechanisms>: org.apache.james.protocols.sasl.kerberos.GssapiSaslMechanismFactory is a James class not available here: tickets of Kerberos"},
+		{"<auth><saslMechanisms>PlainSaslMechanismFactory, GssapiSaslMechanismFactory</saslMechanisms></auth>", "warning: <saslMechanisms>: GssapiSaslMechanismFactory is a James class not available here"},
 		{"<auth><gssapi/></auth>", "warning: <gssapi>: GSSAPI is not available here"},
 	} {
 		_, problems := readSMTP("\n" + tc.xml + "\n<handlerchain/>")
