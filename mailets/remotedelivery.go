@@ -53,6 +53,13 @@ import (
 //     minutes otherwise.
 //   - connectiontimeout (default 60000): milliseconds to wait for a connection.
 //   - connectionTimeout: the same.
+//   - attemptTimeout (default 1200000, at least four times timeout): milliseconds
+//     that one attempt may take in all, for hosts that answer each command just
+//     in time; the mail gets as much again for every 240 recipients and every 20
+//     MiB. A host gets half of what is left when there are others behind it. The
+//     recipients accepted in the first half of its time get the message, the
+//     others are put off (4.4.2). The reply to the message is waited for in any
+//     case.
 //   - sendpartial (default false): send to the accepted recipients when others
 //     are refused. If not, the accepted ones wait for the next attempt, with the
 //     outcome deferred and the refusal as its text; the refused ones go to the
@@ -81,8 +88,11 @@ import (
 //     queue; retries then have priority -9.
 //   - deliveryThreads (default 50): deliveries at the same time. At most 20 of
 //     them go to one destination. One that takes longer than half a second gives
-//     its place to others that wait, so there may be more, up to twenty times
-//     the number, while hosts are slow or dead.
+//     its place to others that wait: so many hosts that hang delay nobody. So
+//     there may be more connections, up to twenty times the number (at least
+//     500, at most 4000) besides the number itself, and four times the number
+//     and 100 more that wait for their next mail. With more hosts than that
+//     hanging at once, deliveries to the others wait for the places they free.
 //   - debug (default false): log the SMTP conversations at level info.
 //   - mail.smtp.port: port of hosts that are given without one.
 //   - mail.smtp.localhost: overrides heloName.
@@ -165,6 +175,7 @@ func remoteConfig(p *conf.Params, s Services) remote.Config {
 	}
 	c.Timeout = millis(p, "timeout", 0)
 	c.ConnectTimeout = millis(p, "connectiontimeout", millis(p, "connectionTimeout", remote.DefaultConnectTimeout))
+	c.AttemptTimeout = millis(p, "attemptTimeout", 0)
 	bindAddress(p, "bind", &c)
 	gateways(p, &c)
 	properties(p, &c)

@@ -16,8 +16,9 @@ type attempt struct {
 	env   *envelope
 	rcpts []rcpt // in the order of the mail's recipients
 
-	interrupted bool // the server stops: what has no result has none
-	reached     bool // some host took part in a transaction
+	deadline    time.Time // when hosts that are slow get no more time
+	interrupted bool      // the server stops: what has no result has none
+	reached     bool      // some host took part in a transaction
 }
 
 // rcpt is what is known of one recipient so far.
@@ -42,8 +43,10 @@ func (in *Instance) newAttempt(m *container.Mail) *attempt {
 // attempt, except that a message on its way may finish until hard is over.
 func (a *attempt) run(ctx, hard context.Context, c *conn) *conn {
 	var tried netip.AddrPort
+	a.deadline = time.Now().Add(a.in.attemptLimit(a.env.mail))
 	if c != nil {
 		addr := c.addr
+		c.span = a.share(false)
 		var stale bool
 		if c, stale = a.reuse(ctx, hard, c); a.interrupted {
 			return c
@@ -66,14 +69,14 @@ func (a *attempt) run(ctx, hard context.Context, c *conn) *conn {
 
 // tour goes over the targets until every recipient is settled.
 func (a *attempt) tour(ctx, hard context.Context, c *conn, targets []target, tried netip.AddrPort) *conn {
-	for _, t := range targets {
+	for i, t := range targets {
 		if t.addr == tried {
 			continue
 		}
-		if len(a.open()) == 0 {
+		if len(a.open()) == 0 || a.late() {
 			break
 		}
-		next, err := a.in.connect(ctx, t, a.env.requireTLS)
+		next, err := a.in.connect(ctx, t, a.env.requireTLS, a.share(i == len(targets)-1))
 		if err != nil {
 			if a.stop(ctx, stageConnect, err, t); a.interrupted {
 				return c
@@ -153,11 +156,15 @@ func (a *attempt) stop(ctx context.Context, at stage, err error, t ...target) {
 }
 
 // leftOver gives an outcome to recipients that no host was asked about, because
-// each connection broke before it was their turn.
+// each connection broke, or took too long, before it was their turn.
 func (a *attempt) leftOver() {
+	text := "connection lost before this recipient was sent"
+	if a.late() {
+		text = tooSlow
+	}
 	for _, i := range a.open() {
 		if !a.rcpts[i].known {
-			a.note(i, false, container.Outcome{Result: container.Deferred, Enhanced: "4.4.2", Text: "connection lost before this recipient was sent"}, "")
+			a.note(i, false, container.Outcome{Result: container.Deferred, Enhanced: "4.4.2", Text: text}, "")
 		}
 	}
 }

@@ -27,7 +27,7 @@ func BenchmarkClient(b *testing.B) {
 	m := newMail("bob@there.test")
 	m.Message = tenKilobytes()
 	ctx := context.Background()
-	c, err := r.in.connect(ctx, target{"mx.there.test", netip.MustParseAddrPort("192.0.2.1:25")}, false)
+	c, err := r.in.connect(ctx, target{"mx.there.test", netip.MustParseAddrPort("192.0.2.1:25")}, false, span{})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -46,6 +46,7 @@ type Config struct {
 	Timeout        time.Duration // for one command
 	FinalTimeout   time.Duration // for the reply to the final dot
 	ConnectTimeout time.Duration
+	AttemptTimeout time.Duration // for all of an attempt, see attemptLimit
 
 	SendPartial     bool
 	BounceProcessor string
@@ -81,6 +82,8 @@ const (
 	// A host that accepts a message late must not get it twice: RFC 5321
 	// §4.5.3.2.6 asks to wait ten minutes for the last reply.
 	DefaultFinalTimeout = 10 * time.Minute
+	// Long enough for hosts that make strangers wait.
+	DefaultAttemptTimeout = 20 * time.Minute
 )
 
 // Gateway is a host that takes all mail. Port 0 is the default port.
@@ -131,6 +134,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.ConnectTimeout <= 0 {
 		c.ConnectTimeout = DefaultConnectTimeout
+	}
+	if c.AttemptTimeout <= 0 {
+		c.AttemptTimeout = max(DefaultAttemptTimeout, 4*c.Timeout)
 	}
 	if c.Threads <= 0 {
 		c.Threads = DefaultThreads

@@ -76,6 +76,7 @@ type conn struct {
 	scratch   []byte // for command lines
 	dirty     bool   // a transaction was left open: RSET comes first
 	used      int    // transactions begun
+	span      span   // of the attempt that is going on
 	idleSince time.Time
 }
 
@@ -110,10 +111,15 @@ func (c *conn) watch(ctx context.Context) (stop func()) {
 	}
 }
 
-// arm gives reads and writes d from now, nothing when ctx is over: its end may
-// come before or after the deadline is set, and must win either way.
+// arm gives reads and writes d from now, within the span of the attempt.
 func (c *conn) arm(ctx context.Context, d time.Duration) {
-	_ = c.raw.SetDeadline(time.Now().Add(d))
+	c.armUntil(ctx, c.span.cut(time.Now().Add(d)))
+}
+
+// armUntil gives reads and writes until t, nothing when ctx is over: its end may
+// come before or after the deadline is set, and must win either way.
+func (c *conn) armUntil(ctx context.Context, t time.Time) {
+	_ = c.raw.SetDeadline(t)
 	if ctx.Err() != nil {
 		_ = c.raw.SetDeadline(past)
 	}
@@ -121,26 +127,31 @@ func (c *conn) arm(ctx context.Context, d time.Duration) {
 
 // connect makes a connection to t and brings it to where MAIL can be sent: TLS
 // and AUTH as configured. requireTLS asks for verified TLS whatever the
-// configuration says. Errors are of type *stageError.
-func (in *Instance) connect(ctx context.Context, t target, requireTLS bool) (*conn, error) {
-	raw, err := in.dial(ctx, t.addr)
+// configuration says. s is how long the host may take for all that follows.
+// Errors are of type *stageError.
+func (in *Instance) connect(ctx context.Context, t target, requireTLS bool, s span) (*conn, error) {
+	raw, err := in.dial(ctx, t.addr, s)
 	if err != nil {
 		return nil, &stageError{stageConnect, err}
 	}
-	c := &conn{raw: raw, nc: raw, in: in, host: t.host, addr: t.addr}
+	c := &conn{raw: raw, nc: raw, in: in, host: t.host, addr: t.addr, span: s}
 	c.r, c.w = bufio.NewReaderSize(raw, maxReplyLine), bufio.NewWriterSize(raw, writeBuffer)
 	stop := c.watch(ctx)
 	err = c.open(ctx, requireTLS)
 	stop()
 	if err != nil {
 		c.close()
+		var se *stageError
+		if errors.As(err, &se) {
+			se.err = c.why(se.err)
+		}
 		return nil, err
 	}
 	return c, nil
 }
 
-func (in *Instance) dial(ctx context.Context, addr netip.AddrPort) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, in.cfg.ConnectTimeout)
+func (in *Instance) dial(ctx context.Context, addr netip.AddrPort, s span) (net.Conn, error) {
+	ctx, cancel := context.WithDeadline(ctx, s.cut(time.Now().Add(in.cfg.ConnectTimeout)))
 	defer cancel()
 	if in.services.Dial != nil {
 		return in.services.Dial(ctx, "tcp", addr.String())

@@ -109,6 +109,10 @@ func (t *transaction) envelope(ctx context.Context) (stage, error) {
 		if err := t.rcptReplies(ctx, batch); err != nil {
 			return stageRcpt, err
 		}
+		if len(t.accepted) > 0 && c.span.pressing() {
+			// Those who were accepted get the message before the time is over.
+			t.later, t.todo = append(t.later, t.todo...), nil
+		}
 	}
 	return 0, nil
 }
@@ -342,7 +346,7 @@ func (t *transaction) send(hard context.Context) (reply, error) {
 	if err := d.close(); err != nil {
 		return reply{}, &stageError{stageBody, t.afterWrite(hard, err)}
 	}
-	c.arm(hard, c.in.cfg.FinalTimeout)
+	c.armUntil(hard, time.Now().Add(c.in.cfg.FinalTimeout))
 	if err := c.w.Flush(); err != nil {
 		return reply{}, t.afterWrite(hard, err)
 	}
@@ -396,7 +400,7 @@ func (t *transaction) delivered(rep reply) {
 // failed notes a failure for the accepted recipients. The connection is kept
 // when the host answered and did not say that it closes.
 func (t *transaction) failed(at stage, err error) (alive bool) {
-	v := judge(at, err)
+	v := judge(at, t.c.why(err))
 	for _, i := range t.accepted {
 		t.record(i, v)
 	}
@@ -412,7 +416,7 @@ func (t *transaction) broken(at stage, err error) {
 	if errors.Is(err, errDone) {
 		return
 	}
-	v := judge(at, err)
+	v := judge(at, t.c.why(err))
 	for _, list := range [][]int{t.accepted, t.later, t.todo} {
 		for _, i := range list {
 			t.record(i, v)
