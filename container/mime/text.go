@@ -134,7 +134,12 @@ func ParseAddresses(value string) (boxes []Mailbox, ok bool) {
 	}
 	// One bad address must not hide the others.
 	for _, part := range splitAddresses(value) {
-		if a, err := p.Parse(part); err == nil {
+		a, err := p.Parse(part)
+		if err != nil && strings.Contains(part, "(") {
+			// net/mail knows comments behind an address only.
+			a, err = p.Parse(withoutComments(part))
+		}
+		if err == nil {
 			more, _ := mailboxes([]*netmail.Address{a})
 			boxes = append(boxes, more...)
 		}
@@ -191,6 +196,32 @@ func splitAddresses(v string) []string {
 	return append(out, v[start:])
 }
 
+// withoutComments puts a blank in the place of each comment (RFC 5322 §3.2.2).
+func withoutComments(v string) string {
+	var b strings.Builder
+	depth, quoted := 0, false
+	for i := 0; i < len(v); i++ {
+		from := i
+		switch c := v[i]; {
+		case c == '\\' && i+1 < len(v):
+			i++
+		case c == '"' && depth == 0:
+			quoted = !quoted
+		case c == '(' && !quoted:
+			depth++
+		case c == ')' && depth > 0:
+			if depth--; depth == 0 {
+				b.WriteByte(' ')
+			}
+			continue
+		}
+		if depth == 0 {
+			b.WriteString(v[from : i+1])
+		}
+	}
+	return b.String()
+}
+
 // Addresses returns the addresses of all fields called name.
 func Addresses(header []byte, name string) []container.Address {
 	var out []container.Address
@@ -217,4 +248,33 @@ func MessageID(host string) string {
 func FormatDate(t time.Time) string { return t.Format("Mon, 2 Jan 2006 15:04:05 -0700") }
 
 // ParseDate reads the value of a Date field.
-func ParseDate(v string) (time.Time, error) { return netmail.ParseDate(v) }
+func ParseDate(v string) (time.Time, error) {
+	t, err := netmail.ParseDate(v)
+	if err != nil {
+		return t, err
+	}
+	// Package time takes names of zones that it does not know for UTC.
+	name, offset := t.Zone()
+	if hours := obsoleteZone(name); hours != 0 && offset != hours*3600 {
+		t = time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), 0, time.FixedZone(name, hours*3600))
+	}
+	return t, nil
+}
+
+// obsoleteZone returns the hours from UTC of a zone of RFC 5322 §4.3 that has a
+// name, 0 for others.
+func obsoleteZone(name string) int {
+	switch name {
+	case "EDT":
+		return -4
+	case "EST", "CDT":
+		return -5
+	case "CST", "MDT":
+		return -6
+	case "MST", "PDT":
+		return -7
+	case "PST":
+		return -8
+	}
+	return 0
+}

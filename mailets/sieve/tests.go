@@ -196,12 +196,30 @@ func partTags() []tagSpec {
 // address is one address of a header or the envelope; null for no sender.
 type address struct{ local, domain string }
 
+// newAddress takes the quotes off a local part, and writes an IP address as it
+// stands in mails.
 func newAddress(a container.Address) address {
-	local := a.Local
-	if n := len(local); n > 1 && local[0] == '"' && local[n-1] == '"' && strings.IndexByte(local, '\\') < 0 {
-		local = local[1 : n-1]
+	return address{unquote(a.Local), container.LiteralDomain(a.Domain)}
+}
+
+// unquote returns what a local part stands for (RFC 5321 §4.1.2).
+func unquote(local string) string {
+	n := len(local)
+	if n < 2 || local[0] != '"' || local[n-1] != '"' {
+		return local
 	}
-	return address{local, a.Domain}
+	local = local[1 : n-1]
+	if strings.IndexByte(local, '\\') < 0 {
+		return local
+	}
+	var b strings.Builder
+	for i := 0; i < len(local); i++ {
+		if local[i] == '\\' && i+1 < len(local) {
+			i++
+		}
+		b.WriteByte(local[i])
+	}
+	return b.String()
 }
 
 // part returns what the tags of c choose; ok is false when there is none.
@@ -285,6 +303,10 @@ func (r *run) addressesOf(name string, c *call) ([]address, error) {
 	for _, v := range values[first:end] {
 		if err := r.spend(8 * len(v)); err != nil {
 			return nil, err
+		}
+		if v == "<>" { // of Return-Path: the null sender, as in the envelope
+			list = append(list, address{})
+			continue
 		}
 		boxes, _ := mime.ParseAddresses(v)
 		for _, b := range boxes {
