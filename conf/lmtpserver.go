@@ -19,6 +19,9 @@ const (
 // file system.
 const UnixBind = "unix:"
 
+// maxSocketPath is what a socket address has room for (unix(7)).
+const maxSocketPath = 107
+
 // LMTPServers reads lmtpserver.xml. The servers are those of SMTP with LMTP set:
 // no authentication, no networks that may relay, neither LHLO nor brackets
 // demanded. Servers with enabled="false" are left out. A nil file, or one
@@ -91,8 +94,12 @@ func (in smtpElem) lmtpBind(def string) []string {
 	for _, item := range strings.Split(in.str("bind", def), ",") {
 		item = strings.TrimSpace(item)
 		if path, ok := strings.CutPrefix(item, UnixBind); ok {
-			if !filepath.IsAbs(path) {
+			switch {
+			case !filepath.IsAbs(path):
 				in.r.Errorf(in.pos("bind"), "Malformed bind parameter in configuration of service LMTP Service: %q; want unix: and the full path of a socket, such as unix:/run/mailetd/lmtp", item)
+				continue
+			case len(filepath.Clean(path)) > maxSocketPath:
+				in.r.Errorf(in.pos("bind"), "<bind> %s: the path of a socket has at most %d octets; use a shorter one", item, maxSocketPath)
 				continue
 			}
 			out = append(out, UnixBind+filepath.Clean(path))

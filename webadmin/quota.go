@@ -194,6 +194,8 @@ func (s *Server) putQuota(owner quotaOf) handler {
 				return badRequest(badQuota)
 			}
 		}
+		s.quotaMu.Lock()
+		defer s.quotaMu.Unlock()
 		if err := s.deps.Quotas.Set(r.Context(), o, local.QuotaLimits(b)); err != nil {
 			return err
 		}

@@ -2,6 +2,8 @@ package webadmin
 
 import (
 	"context"
+	"runtime"
+	"sync"
 	"testing"
 
 	"github.com/mailetd/mailetd/container/local"
@@ -94,4 +96,51 @@ func TestQuotaErrors(t *testing.T) {
 	b = newBench(t, Config{}, func(d *Deps) { d.Directory = plain; withQuotas(l)(d) })
 	b.wantError("GET", "/quota/domains/b.com", "", 405, "WrongState",
 		"Domain Quota configuration not supported when virtual hosting is desactivated. Please use global quota configuration instead", "")
+}
+
+// slowLimits are limits that let others in between.
+type slowLimits struct {
+	mu   sync.Mutex
+	read chan struct{} // told of each read
+	limits
+}
+
+func (l *slowLimits) Quotas(ctx context.Context, owners []local.QuotaOwner) ([]local.QuotaLimits, error) {
+	l.mu.Lock()
+	out, err := l.limits.Quotas(ctx, owners)
+	l.mu.Unlock()
+	select {
+	case l.read <- struct{}{}:
+		for range 10000 {
+			runtime.Gosched()
+		}
+	default:
+	}
+	return out, err
+}
+
+func (l *slowLimits) SetQuota(ctx context.Context, o local.QuotaOwner, v local.QuotaLimits) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.limits.SetQuota(ctx, o, v)
+}
+
+// A change of one limit does not take back what was set of both meanwhile.
+func TestQuotaChangedAtOnce(t *testing.T) {
+	l := &slowLimits{limits: limits{m: map[local.QuotaOwner]local.QuotaLimits{}}}
+	b := newBench(t, Config{}, func(d *Deps) { d.Quotas = local.NewQuotas(l, d.Directory.(*local.Directory), l) })
+	for range 20 {
+		b.want("PUT", "/quota", `{"count":1,"size":1}`, 204, "")
+		l.read = make(chan struct{}, 1)
+		var wg sync.WaitGroup
+		wg.Go(func() { b.want("PUT", "/quota/count", "9", 204, "") })
+		<-l.read
+		b.want("PUT", "/quota", `{"count":7,"size":7}`, 204, "")
+		wg.Wait()
+		l.read = nil
+		b.want("GET", "/quota/size", "", 200, "7")
+		if t.Failed() {
+			return
+		}
+	}
 }

@@ -4,7 +4,8 @@
 // Source: org.apache.james.ai.classic.BayesianAnalyzer. The scores are the same
 // but for these: a token of a header line degenerates to the same word elsewhere,
 // which James intends and misses by the colon; until there is ham as well as spam
-// in the corpus nothing is spam; and a product too small for a float64 gives a
+// in the corpus nothing is spam; a word with more than nine exclamation marks is
+// not looked for with nine or more, but fewer; and a product too small for a float64 gives a
 // score where James has NaN.
 package bayes
 

@@ -144,6 +144,10 @@ func isDigit(c rune) bool {
 	return c >= '0' && c <= '9' || c >= 0x80 && c <= 0xffff && unicode.IsDigit(c)
 }
 
+// tooManyMarks are more exclamation marks than fewer are tried of: a message of
+// such words, each with a form for each of eighty marks, would cost a lot.
+const tooManyMarks = "!!!!!!!!!"
+
 // degenerate returns the tokens that stand for one that was never seen: without
 // the mark of the header, in lower case, with a capital at the beginning only,
 // with fewer exclamation marks.
@@ -176,6 +180,10 @@ func degenerate(token string) []string {
 		if !strings.HasSuffix(text, "!") || len(lower) != len(text) {
 			return out
 		}
-		text, lower = text[:len(text)-1], lower[:len(lower)-1]
+		fewer := len(text) - 1
+		for strings.HasSuffix(text[:fewer], tooManyMarks) {
+			fewer--
+		}
+		text, lower = text[:fewer], lower[:fewer]
 	}
 }
