@@ -2,6 +2,7 @@ package bearer
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -60,6 +61,15 @@ func (s *keySource) fetch(req *http.Request) error {
 	body, err := readAnswer(res)
 	if err != nil {
 		return fmt.Errorf("fetch keys: %w", err)
+	}
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if err := json.Unmarshal(body, &set); err != nil {
+		return fmt.Errorf("fetch keys: %w", err)
+	}
+	if set.Keys == nil { // a list without keys withdraws all of them
+		return errors.New("fetch keys: the provider answers with something else")
 	}
 	s.header, s.body = res.Header, body
 	return nil

@@ -98,7 +98,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (user string, err e
 	if user == "" {
 		return "", reject("there is no claim %q", v.cfg.Claim)
 	}
-	if verified, said := claims["email_verified"].(bool); v.cfg.Claim == "email" && said && !verified {
+	if v.cfg.Claim == "email" && !mayBeVerified(claims["email_verified"]) {
 		return "", reject("the provider has not verified the address %q", user)
 	}
 	switch {
@@ -108,6 +108,20 @@ func (v *Verifier) Verify(ctx context.Context, token string) (user string, err e
 		err = v.userinfo(ctx, token, user)
 	}
 	return user, err
+}
+
+// mayBeVerified reads the claim email_verified, which some providers write as a
+// text. Without it nothing speaks against the address.
+func mayBeVerified(claim any) bool {
+	switch said := claim.(type) {
+	case nil:
+		return true
+	case bool:
+		return said
+	case string:
+		return strings.EqualFold(said, "true")
+	}
+	return false
 }
 
 // keySet returns the keys, from time to time without memory.

@@ -55,6 +55,8 @@ func TestClaims(t *testing.T) {
 		"issuer with slash":        {"iss": p.URL + "/"},
 		"valid since a moment ago": {"nbf": time.Now().Add(-time.Second).Unix()},
 		"verified address":         {"email_verified": true},
+		"verified in a text":       {"email_verified": "True"},
+		"verification not known":   {"email_verified": nil},
 	} {
 		t.Run(name, func(t *testing.T) { wantUser(t, v, p.Sign(with(p, changes))) })
 	}
@@ -69,6 +71,8 @@ func TestClaims(t *testing.T) {
 		"no claim":                 {"email": nil},
 		`no claim "email"`:         {"email": 7},
 		"not verified":             {"email_verified": false},
+		"has not verified":         {"email_verified": "false"},
+		`the address "bob`:         {"email_verified": 0},
 		"failed to unmarshal":      {"exp": "soon"},
 	} {
 		t.Run(reason, func(t *testing.T) { wantRejected(t, v, p.Sign(with(p, changes)), reason) })
