@@ -164,3 +164,15 @@ func TestHandlerThatPanicsAtLoad(t *testing.T) {
 		t.Errorf("no stack in the log: %s", h.log)
 	}
 }
+
+// A hook that panics costs the command, and nobody else's connection.
+func TestPanicLeavesOthersAlone(t *testing.T) {
+	h := startProbe(t, "mail", "panic")
+	other := h.dial()
+	other.expect("220 ...")
+	other.send("HELO other.test\r\n")
+	other.expect("250 ...")
+	h.dial().talk("S: 220 ...\nC: HELO x\nS: 250 ...\nC: MAIL FROM:<a@far.test>\nS: 451 Unable to process request\nC: NOOP\nS: 250 ...")
+	other.talk("C: NOOP\nS: 250 2.0.0 OK\nC: QUIT\nS: 221 ...\nCLOSED")
+	h.dial().expect("220 ...")
+}
