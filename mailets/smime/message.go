@@ -52,8 +52,8 @@ func Verify(m *container.Message, trust *Trust) (*Signature, error) {
 	if err != nil {
 		return nil, unsigned(err)
 	}
-	if mime.Count(m.Header(), "Content-Type") != 1 {
-		return nil, ErrNotSigned
+	if mime.Count(m.Header(), "Content-Type") != 1 || mime.Count(m.Header(), "Content-Transfer-Encoding") > 1 {
+		return nil, fmt.Errorf("%w: no Content-Type, or several of a field", ErrNotSigned)
 	}
 	switch {
 	case root.MediaType == "multipart/signed":
@@ -75,10 +75,16 @@ func unsigned(err error) error {
 }
 
 func verifyDetached(m *container.Message, root *mime.Entity, trust *Trust) (*Signature, error) {
-	if len(root.Type.ParamAll("boundary")) != 1 || len(root.Children) != 2 || !IsDetached(root.Children[1].MediaType) {
-		return nil, fmt.Errorf("%w: not two parts of which the second is an S/MIME signature", ErrNotSigned)
+	switch root.Encoding() {
+	case "7bit", "8bit", "binary":
+	default: // RFC 2045 §6.4, which not everybody knows
+		return nil, fmt.Errorf("%w: a multipart cannot be encoded", ErrNotSigned)
 	}
-	data, err := root.Children[1].Decode(m.Body(), maxSignature)
+	part, signature, err := twoParts(m, root)
+	if err != nil {
+		return nil, err
+	}
+	data, err := signature.Decode(m.Body(), maxSignature)
 	if err != nil {
 		return nil, unsigned(err)
 	}
@@ -86,7 +92,6 @@ func verifyDetached(m *container.Message, root *mime.Entity, trust *Trust) (*Sig
 	if err != nil {
 		return nil, err
 	}
-	part := root.Children[0]
 	section, err := mime.Section(m.Body(), part.Begin, part.End)
 	if err != nil {
 		return nil, err
