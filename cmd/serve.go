@@ -145,6 +145,7 @@ func (s *site) listenAdmin(store *sqlite.Store, live *live, spooler *spool.Spool
 		Certificates: certificates{live.smtp}, ReloadServers: func(ctx context.Context) error { return s.reloadServers(ctx, live) }, Connections: connections{live.smtp},
 		Health: append(s.healthChecks(store, spooler, live.pipeline.Runners), live.rates.healthChecks()...)}
 	if s.web.Metrics {
+		live.measure(store)
 		deps.Metrics = live.metrics
 	}
 	if live.dropLists != nil {

@@ -271,7 +271,9 @@ func (s *site) pipeline(l *live, queues repository.Queues, resolver dns.Resolver
 	for _, c := range s.classes {
 		reg.Map(c.From, c.To)
 	}
-	return engine.Build(s.container, reg, s.log, r)
+	p := engine.Build(s.container, reg, s.log, r)
+	p.Engine.Measure(l.metrics)
+	return p
 }
 
 // addressesOf returns a function that looks up the addresses of a domain.

@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// logRequest writes a line about every request, and one more about every change.
+// logRequest counts a request and writes a line about it, and one more about every change.
 // Bodies are never logged: they hold passwords and mail.
 func (s *Server) logRequest(r *http.Request, w *response, took time.Duration) {
+	s.figures.answered(w.status)
 	q := requestOf(r)
 	attrs := []slog.Attr{
 		slog.Uint64("request", q.id), slog.String("method", r.Method), slog.String("path", q.path),

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/go-chi/chi/v5"
+
+	"github.com/mailetd/mailetd/webadmin/task"
 )
 
 // segment sends a path through a server with one route and returns what the
@@ -19,7 +21,7 @@ func segment(target *url.URL) (string, int) {
 		got = param(r, "v")
 		return nil
 	})
-	s := &Server{routes: rt, guard: openGuard{}, now: clock, log: quiet()}
+	s := &Server{routes: rt, guard: openGuard{}, now: clock, log: quiet(), figures: newFigures(task.NewManager("", clock, quiet()))}
 	w := httptest.NewRecorder()
 	s.serve(w, &http.Request{Method: http.MethodGet, URL: target, Header: http.Header{}, Host: "127.0.0.1"})
 	return got, w.Code

@@ -54,7 +54,7 @@ func (s *Server) metricsRoutes(rt *router) {
 	}
 	rt.handle(http.MethodGet, "/metrics", func(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Del("Content-Type")
-		g := s.deps.Metrics
+		var g prometheus.Gatherer = prometheus.Gatherers{s.deps.Metrics, s.figures}
 		if names := r.URL.Query()["name[]"]; len(names) > 0 {
 			g = chosen(g, names)
 		}

@@ -107,6 +107,7 @@ type Server struct {
 	tasks   *task.Manager
 	guard   guard
 	limiter *throttle.Limiter
+	figures *figures
 	tls     *tls.Config
 
 	quotaMu  sync.Mutex // while one of two limits is changed
@@ -148,6 +149,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	s.limiter = throttle.New(s.now)
 	s.warnOfCertificates()
 	s.tasks = task.NewManager(s.deps.Hostname, s.now, s.log)
+	s.figures = newFigures(s.tasks)
 	s.deps.Health = s.withErrorRepository(s.deps.Health)
 	s.defineRoutes()
 	return s, nil

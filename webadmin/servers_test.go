@@ -104,12 +104,21 @@ func TestMetrics(t *testing.T) {
 	b := newBench(t, Config{Metrics: true, Passwords: []string{"p"}}, func(d *Deps) { d.Metrics = set })
 	w := b.do("GET", "/metrics", "")
 	if w.Code != 200 || !strings.Contains(w.Body.String(), "outgoingMails_total 2\n") || !strings.Contains(w.Body.String(), "other_total 0") ||
-		!strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain; version=0.0.4") {
+		!strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain; version=0.0.4") ||
+		!strings.Contains(w.Body.String(), "mailetd_tasks{status=\"waiting\"} 0") {
 		t.Errorf("got %d %v %s", w.Code, w.Header(), w.Body)
 	}
 	w = b.do("GET", "/metrics?name[]=outgoingMails_total", "")
 	if strings.Contains(w.Body.String(), "other_total") || !strings.Contains(w.Body.String(), "outgoingMails_total 2") {
 		t.Errorf("one name: got %s", w.Body)
+	}
+	b.do("GET", "/mailQueues", "")
+	b.do("GET", "/mailQueues", "", "Password", "wrong")
+	got := b.do("GET", "/metrics", "").Body.String()
+	for _, want := range []string{`mailetd_webadmin_requests_total{code="401"} 2`, "mailetd_webadmin_auth_failures_total 1"} {
+		if !strings.Contains(got, want+"\n") {
+			t.Errorf("%s is missing in %s", want, got)
+		}
 	}
 }
 

@@ -41,6 +41,7 @@ func (s *Server) noteFailure(ctx context.Context, r *http.Request, f *refusal) {
 	if f == nil || f.wrong == "" {
 		return
 	}
+	s.figures.guesses.Inc()
 	if block := s.limiter.Failed(remoteIP(r), "", f.wrong, throttle.Default()); block > 0 {
 		s.log.WarnContext(ctx, "too many wrong webadmin passwords, address refused for a while", "remote", remote(r), "seconds", block.Seconds())
 	}

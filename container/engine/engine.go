@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"slices"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/mailetd/mailetd/container"
 	"github.com/mailetd/mailetd/container/logctx"
 )
@@ -31,6 +33,7 @@ type Engine struct {
 type processor struct {
 	state string
 	steps []step
+	mails prometheus.Counter // that came in; nil counts nothing
 }
 
 // step is one <mailet> element.
@@ -41,6 +44,8 @@ type step struct {
 	mailetName  string
 	onMatch     reaction
 	onMailet    reaction
+	seconds     prometheus.Observer // that the mailet took; nil: nobody asks
+	failures    prometheus.Counter  // nil counts nothing
 }
 
 // reaction is what to do about an error: go to a processor, or one of the
@@ -130,6 +135,9 @@ func (r *run) enter(ctx context.Context, m *container.Mail, depth int) error {
 		r.log.ErrorContext(ctx, "unknown processor", "mail", m.Name, "state", m.State)
 		m.State = container.StateError
 		p = r.processors[container.StateError]
+	}
+	if p.mails != nil {
+		p.mails.Inc()
 	}
 	r.stack = append(r.stack, frame{proc: p, depth: depth, mails: []*container.Mail{m}})
 	return nil
@@ -249,7 +257,7 @@ func (r *run) service(ctx context.Context, s *step, m *container.Mail) error {
 	}
 	mark, state := r.out.Len(), m.State
 	r.before = append(r.before[:0], m.Recipients...)
-	err := safeService(ctx, s, m, r.out)
+	err := measured(ctx, s, m, r.out)
 	if err != nil {
 		r.takeBack(m, mark, state)
 		switch s.onMailet.action {

@@ -4,6 +4,7 @@
 package metrics
 
 import (
+	"errors"
 	"regexp"
 	"sync"
 
@@ -40,5 +41,37 @@ func (s *Set) Counter(name, help string) prometheus.Counter {
 	c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	s.MustRegister(c)
 	s.counters[name] = c
+	return c
+}
+
+// CounterVec returns the counters called name, one for each combination of values
+// of labels, made at the first call.
+func (s *Set) CounterVec(name, help string, labels ...string) *prometheus.CounterVec {
+	return registered(s, prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels))
+}
+
+// Histogram returns the histogram called name, made at the first call. The
+// buckets are upper bounds.
+func (s *Set) Histogram(name, help string, buckets ...float64) prometheus.Histogram {
+	return registered(s, prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}))
+}
+
+// HistogramVec returns the histograms called name, one for each combination of
+// values of labels, made at the first call.
+func (s *Set) HistogramVec(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	return registered(s, prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels))
+}
+
+// registered returns c, or what was registered under its name before. The same
+// name for something else is a mistake in the program.
+func registered[C prometheus.Collector](s *Set, c C) C {
+	err := s.Register(c)
+	var already prometheus.AlreadyRegisteredError
+	if errors.As(err, &already) {
+		return already.ExistingCollector.(C)
+	}
+	if err != nil {
+		panic(err)
+	}
 	return c
 }

@@ -149,6 +149,9 @@ func (q *queue) report(ctx context.Context, it *repository.Item, a *attempt) {
 		if c := a.in.counters[o.Result]; c != nil {
 			c.Inc()
 		}
+		if c := a.in.replies[o.Code/100]; c != nil {
+			c.Inc()
+		}
 		if !on {
 			continue
 		}

@@ -35,6 +35,7 @@ type Instance struct {
 	log      *slog.Logger
 	queue    *queue
 	counters map[string]prometheus.Counter // by outcome; nil counts nothing
+	replies  map[int]prometheus.Counter    // by the first digit of the reply, 0: none
 }
 
 // Add returns the instance of a configuration. Two equal configurations are one
@@ -55,6 +56,12 @@ func (g *Group) Add(c Config) *Instance {
 			in.counters[r] = m.Counter("mailetd_remote_"+r+"_total", "recipients of remote delivery attempts: "+r)
 		}
 		in.counters[container.Relayed] = in.counters[container.Delivered]
+		replies := m.CounterVec("mailetd_remote_replies_total",
+			"Recipients of remote delivery attempts, by what the host replied; none: no host was reached, or the cause is ours.", "class")
+		in.replies = map[int]prometheus.Counter{0: replies.WithLabelValues("none")}
+		for digit, class := range map[int]string{2: "2xx", 4: "4xx", 5: "5xx"} {
+			in.replies[digit] = replies.WithLabelValues(class)
+		}
 	}
 	q.add(in)
 	return in

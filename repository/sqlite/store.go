@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mailetd/mailetd/container/local"
@@ -66,6 +67,7 @@ type Store struct {
 	sending sync.RWMutex // held for reading while something is put into ops
 	closed  bool
 	stats   counters
+	told    atomic.Pointer[func(took time.Duration)] // of each transaction
 
 	unburiedMu sync.Mutex
 	unburied   []unburied

@@ -116,7 +116,11 @@ func (w *writer) run() {
 	var group []*operation
 	for op := range w.s.ops {
 		group = w.gather(append(group[:0], op))
+		began := time.Now()
 		w.process(group)
+		if tell := w.s.told.Load(); tell != nil {
+			(*tell)(time.Since(began))
+		}
 		clear(group)
 		w.watchLog()
 	}

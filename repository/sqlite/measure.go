@@ -1,0 +1,103 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// OnTransaction lets f be told from now on how long each transaction of the
+// writer took. The writer waits for f.
+func (s *Store) OnTransaction(f func(took time.Duration)) { s.told.Store(&f) }
+
+// QueueState is what a queue holds.
+type QueueState struct {
+	Queue                  string
+	Ready, Delayed, Leased int64
+	Oldest                 time.Time // when what came first came into the queue; zero: it is empty
+}
+
+// QueueStates returns the state of every queue. It reads indexes only: a queue of
+// a million items costs a tenth of a second.
+func (s *Store) QueueStates(ctx context.Context) ([]QueueState, error) {
+	names, err := s.Queues(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]QueueState, len(names))
+	for i, name := range names {
+		if out[i], err = s.queueState(ctx, name); err != nil {
+			return nil, fmt.Errorf("state of queue %s: %w", name, err)
+		}
+	}
+	return out, nil
+}
+
+// queueState counts. Items that came first have the smallest ids.
+func (s *Store) queueState(ctx context.Context, queue string) (QueueState, error) {
+	q := QueueState{Queue: queue}
+	var first *int64
+	for _, part := range []struct {
+		n     *int64
+		where string
+	}{
+		{&q.Ready, "INDEXED BY queue_item_ready WHERE queue = ? AND state = 0"},
+		{&q.Delayed, "INDEXED BY queue_item_delayed WHERE queue = ? AND state = 3"},
+		{&q.Leased, "INDEXED BY queue_item_leased WHERE state = 1 AND queue = ?"},
+	} {
+		var id *int64
+		if err := s.read.QueryRowContext(ctx, "SELECT COUNT(*), MIN(id) FROM queue_item "+part.where, queue).Scan(part.n, &id); err != nil {
+			return q, err
+		}
+		if id != nil && (first == nil || *id < *first) {
+			first = id
+		}
+	}
+	if first == nil {
+		return q, nil
+	}
+	since, err := column[int64](ctx, s.read, "SELECT COALESCE(since, enqueued_at) FROM queue_item WHERE id = ?", *first)
+	if err == nil && len(since) == 1 { // it may have left meanwhile
+		q.Oldest = s.w.times.wall(since[0])
+	}
+	return q, err
+}
+
+// Room is what the store takes on the disk, in octets.
+type Room struct {
+	Database int64
+	Log      int64 // the write-ahead log
+	Bodies   int64 // files of large messages
+	Free     int64 // what is left for the process
+}
+
+// Room looks at the files of the store.
+func (s *Store) Room() (Room, error) {
+	var r Room
+	for name, n := range map[string]*int64{databaseName: &r.Database, databaseName + "-wal": &r.Log} {
+		if info, err := os.Stat(filepath.Join(s.dir, name)); err == nil { // without opening it, which would drop its locks
+			*n = info.Size()
+		}
+	}
+	err := filepath.WalkDir(s.bodies, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return nil // it was removed meanwhile
+		}
+		if info, err := d.Info(); err == nil {
+			r.Bodies += info.Size()
+		}
+		return nil
+	})
+	if err != nil {
+		return r, fmt.Errorf("look at body files: %w", err)
+	}
+	free, err := s.room.free()
+	if err != nil {
+		return r, fmt.Errorf("free space: %w", err)
+	}
+	r.Free = int64(min(free, 1<<62))
+	return r, nil
+}

@@ -1,0 +1,57 @@
+package sqlite
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/mailetd/mailetd/container"
+	"github.com/mailetd/mailetd/repository"
+)
+
+func TestQueueStates(t *testing.T) {
+	now := time.Date(2026, 8, 22, 6, 44, 35, 0, time.UTC)
+	s, err := Open(t.TempDir(), Options{Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close(t.Context())
+	var transactions atomic.Int64
+	s.OnTransaction(func(took time.Duration) {
+		if took < 0 || took > time.Hour {
+			t.Errorf("a transaction took %s", took)
+		}
+		transactions.Add(1)
+	})
+	for _, q := range []string{"spool", "outgoing"} {
+		if err := s.CreateQueue(t.Context(), q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put := func(delay time.Duration) {
+		t.Helper()
+		m := container.NewMail(container.MustAddress("a@b.test"), []container.Address{container.MustAddress("c@d.test")},
+			container.ParseMessage([]byte("Subject: x\r\n\r\nbody\r\n")))
+		if err := s.Commit(t.Context(), repository.Change{Entries: []container.Entry{{Mail: m, Queue: "outgoing", Delay: delay}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(time.Hour)
+	first := now
+	now = now.Add(time.Minute)
+	put(0)
+	put(0)
+	got, err := s.QueueStates(t.Context())
+	if err != nil || len(got) != 2 || got[1].Queue != "spool" || got[1] != (QueueState{Queue: "spool"}) {
+		t.Fatalf("got %+v, %v", got, err)
+	}
+	if q := got[0]; q.Queue != "outgoing" || q.Ready != 2 || q.Delayed != 1 || q.Leased != 0 || !q.Oldest.Equal(first) {
+		t.Errorf("got %+v", q)
+	}
+	if r, err := s.Room(); err != nil || r.Database == 0 || r.Free == 0 {
+		t.Errorf("room: got %+v, %v", r, err)
+	}
+	if transactions.Load() < 5 {
+		t.Errorf("%d transactions were told, want at least 5", transactions.Load())
+	}
+}
