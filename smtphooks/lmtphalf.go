@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
-	"maps"
 	"sync"
 	"time"
 
@@ -18,44 +17,46 @@ const (
 	halfFor      = 7 * 24 * time.Hour // clients give up after some days
 )
 
-// halfDelivered remembers which accounts behind a recipient have a message that
-// others could not be given for the moment: the client sends it again for all of
-// them. It is safe for concurrent use.
-type halfDelivered struct {
+// halfDone remembers how far messages got that the client was asked to send again.
+// It is safe for concurrent use.
+type halfDone[V any] struct {
 	mu   sync.Mutex
-	list map[halfKey]halfNote
+	list map[halfKey]halfNote[V]
 }
 
 type halfKey [sha256.Size]byte
 
-type halfNote struct {
-	accounts map[string]bool // keys of addresses
-	until    time.Time
+type halfNote[V any] struct {
+	what  V
+	until time.Time
 }
 
-// accounts returns who has the message already; the map is the caller's.
-func (h *halfDelivered) accounts(k halfKey) map[string]bool {
+// empty reports that nothing is remembered.
+func (h *halfDone[V]) empty() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	out := map[string]bool{}
-	if n := h.list[k]; time.Now().Before(n.until) {
-		maps.Copy(out, n.accounts)
-	}
-	return out
+	return len(h.list) == 0
 }
 
-// note remembers who has the message; nobody forgets it.
-func (h *halfDelivered) note(k halfKey, accounts map[string]bool) {
+// of returns what was noted of a message.
+func (h *halfDone[V]) of(k halfKey) (what V, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.list, k)
-	if len(accounts) == 0 {
-		return
+	n, ok := h.list[k]
+	if !ok || !time.Now().Before(n.until) {
+		return what, false
 	}
+	return n.what, true
+}
+
+// note remembers something of a message.
+func (h *halfDone[V]) note(k halfKey, what V) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if h.list == nil {
-		h.list = map[halfKey]halfNote{}
+		h.list = map[halfKey]halfNote[V]{}
 	}
-	h.list[k] = halfNote{accounts, time.Now().Add(halfFor)}
+	h.list[k] = halfNote[V]{what, time.Now().Add(halfFor)}
 	if len(h.list) > halfMessages {
 		oldest := k
 		for other, n := range h.list {
@@ -67,12 +68,22 @@ func (h *halfDelivered) note(k halfKey, accounts map[string]bool) {
 	}
 }
 
-// halfKeyOf is the same whenever the message comes for the recipient: Received
+// forget ends it: the message is delivered, or refused for good.
+func (h *halfDone[V]) forget(k halfKey) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.list, k)
+}
+
+// halfKeyOf is the same whenever the message comes for these recipients: Received
 // fields, ours among them, differ each time.
-func halfKeyOf(m *container.Mail, rcpt container.Address) (k halfKey, err error) {
+func halfKeyOf(m *container.Mail, rcpts ...container.Address) (k halfKey, err error) {
 	sum := sha256.New()
 	header := mime.Remove(m.Message.Header(), "Received")
-	fmt.Fprintf(sum, "%q %q %d\n", m.Sender.Path(), rcpt.Key(), len(header))
+	fmt.Fprintf(sum, "%q %d\n", m.Sender.Path(), len(header))
+	for _, r := range rcpts {
+		fmt.Fprintf(sum, "%q\n", r.Key())
+	}
 	sum.Write(header) // never fails
 	r, err := m.Message.Body().Open()
 	if err != nil {

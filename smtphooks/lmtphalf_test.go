@@ -9,6 +9,7 @@ import (
 
 	"github.com/mailetd/mailetd/container"
 	"github.com/mailetd/mailetd/container/local"
+	"github.com/mailetd/mailetd/repository"
 )
 
 // team is an address behind which are a, b and c.
@@ -85,19 +86,84 @@ func TestHalfDelivered(t *testing.T) {
 	}
 }
 
-func TestHalfDeliveredIsBounded(t *testing.T) {
-	var h halfDelivered
+func TestHalfDoneIsBounded(t *testing.T) {
+	var h halfDone[int]
 	for i := range halfMessages + 10 {
-		h.note(halfKey{byte(i), byte(i >> 8)}, map[string]bool{"a": true})
+		h.note(halfKey{byte(i), byte(i >> 8)}, i)
 	}
 	if n := len(h.list); n != halfMessages {
 		t.Errorf("%d messages are remembered, want %d", n, halfMessages)
 	}
-	if n := len(h.accounts(halfKey{0, 0})); n != 0 {
+	if _, ok := h.of(halfKey{0, 0}); ok {
 		t.Error("the oldest is not the one that was forgotten")
 	}
-	h.note(halfKey{20, 0}, nil)
-	if n := len(h.list); n != halfMessages-1 {
-		t.Errorf("%d messages are remembered, want %d", n, halfMessages-1)
+	if n, ok := h.of(halfKey{20, 0}); !ok || n != 20 {
+		t.Errorf("got %d, %t", n, ok)
+	}
+	h.forget(halfKey{20, 0})
+	if _, ok := h.of(halfKey{20, 0}); ok {
+		t.Error("it is not forgotten")
+	}
+}
+
+// failing is a spool that takes nothing while it has an error.
+type failing struct {
+	Queue
+	err error
+}
+
+func (q *failing) Commit(context.Context, repository.Change) error { return q.err }
+
+// A message that was processed in vain and comes again is the same mail for those
+// who have seen it: LocalDelivery gives its files the same names, and looks whether
+// they are there.
+func TestRunAgain(t *testing.T) {
+	bad := errors.New("disk on fire")
+	a, _ := container.ParseAddress("a@here.test")
+	b, _ := container.ParseAddress("b@here.test")
+	for name, tc := range map[string]struct {
+		split   bool
+		process map[string]error // of the first run, by recipient
+		commit  error
+		again   map[string]bool // by recipient: the second run is one of the same mail
+	}{
+		"mailet fails":        {false, map[string]error{"b": bad}, nil, map[string]bool{"a": true, "b": true}},
+		"store fails":         {false, nil, bad, map[string]bool{"a": true, "b": true}},
+		"all went well":       {false, nil, nil, map[string]bool{"a": false, "b": false}},
+		"mailet fails once":   {true, map[string]error{"b": bad}, nil, map[string]bool{"a": false, "b": true}},
+		"store fails for all": {true, nil, bad, map[string]bool{"a": true, "b": true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			queue := &failing{err: tc.commit}
+			type id struct{ id, name string }
+			var runs []map[string]id
+			errs := tc.process
+			redelivered := map[string]bool{}
+			process := func(_ context.Context, m *container.Mail, out *container.Outbox) error {
+				var err error
+				for _, r := range m.Recipients {
+					runs[len(runs)-1][r.Local] = id{m.ID, m.Name}
+					redelivered[r.Local] = m.Redelivered
+					err = errors.Join(err, errs[r.Local])
+				}
+				m.Message.SetHeader([]byte("Subject: changed\r\n"))
+				out.Send(m)
+				m.Recipients, m.Name = nil, "changed"
+				return err
+			}
+			h := &MailetContainerHandler{s: Services{Queue: queue, Process: process, Log: slog.New(slog.DiscardHandler)}, split: tc.split}
+			for i := range 2 {
+				runs = append(runs, map[string]id{})
+				rcpts := []container.Address{a, b}
+				m := container.NewMail(a, rcpts, container.NewMessage([]byte(fmt.Sprintf("Received: %d\r\nSubject: x\r\n", i)), container.BytesBody("hi")))
+				h.DeliverMessage(t.Context(), &Session{Tx: &Transaction{Recipients: []Recipient{{Address: a}, {Address: b}}}}, m)
+				errs, queue.err = nil, nil
+			}
+			for who, want := range tc.again {
+				if got := runs[0][who] == runs[1][who]; got != want || redelivered[who] != want {
+					t.Errorf("%s: %v and then %v, redelivered %t; want the same %t", who, runs[0][who], runs[1][who], redelivered[who], want)
+				}
+			}
+		})
 	}
 }

@@ -3,6 +3,7 @@ package smtphooks
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/mailetd/mailetd/conf"
 	"github.com/mailetd/mailetd/container"
@@ -51,7 +52,7 @@ import (
 type MailboxDeliverToRecipientHandler struct {
 	s     Services
 	boxes Mailboxes
-	half  halfDelivered
+	half  halfDone[[]string] // keys of the accounts that have the message
 }
 
 func newMailboxDeliverToRecipient(p *conf.Params, s Services) any {
@@ -105,23 +106,25 @@ func (h *MailboxDeliverToRecipientHandler) deliverToAll(ctx context.Context, m *
 		h.s.Log.ErrorContext(ctx, "message cannot be read", "err", err)
 		return refusedByMailbox(err, rcpt)
 	}
-	done, out := h.half.accounts(key), received(rcpt)
+	before, _ := h.half.of(key)
+	done, out := slices.Clone(before), received(rcpt)
 	for _, a := range accounts {
-		if done[a.Key()] {
+		if slices.Contains(done, a.Key()) {
 			continue
 		}
 		d := h.store(ctx, m, rcpt, a)
 		switch {
 		case !d.Refuses():
-			done[a.Key()] = true
+			done = append(done, a.Key())
 		case d.Action == DenySoft || out.Action == OK:
 			out = d
 		}
 	}
-	if out.Action != DenySoft {
-		done = nil // the client does not send it again
+	if out.Action == DenySoft && len(done) > 0 {
+		h.half.note(key, done)
+	} else {
+		h.half.forget(key)
 	}
-	h.half.note(key, done)
 	return out
 }
 

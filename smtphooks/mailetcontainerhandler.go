@@ -30,6 +30,10 @@ import (
 // recipients, and SendMailHandler among them puts the mail into the spool
 // instead.
 //
+// When the client sends a message again after 451, the mail has the name that it
+// had, and LocalDelivery stores it only where it is not stored yet; unless the
+// server was started anew meanwhile.
+//
 // Parameters:
 //
 //   - splitExecution (default false): whether each recipient gets a copy and a
@@ -40,8 +44,9 @@ import (
 // Received field is written and the size limited all the same; a mail that
 // FUTURERELEASE holds goes to the spool.
 type MailetContainerHandler struct {
-	s     Services
-	split bool
+	s      Services
+	split  bool
+	failed halfDone[runName]
 }
 
 func newMailetContainer(p *conf.Params, s Services) any {
@@ -50,25 +55,31 @@ func newMailetContainer(p *conf.Params, s Services) any {
 
 // DeliverMessage implements DeliverMessageHook.
 func (h *MailetContainerHandler) DeliverMessage(ctx context.Context, s *Session, m *container.Mail) []Decision {
-	results := map[string]error{} // by recipient
+	var runs []run
 	var entries []container.Entry
 	switch {
 	case s.Tx.Delay > 0:
 		entries = []container.Entry{{Mail: m, Queue: container.SpoolQueue, Delay: s.Tx.Delay}}
 	case h.split:
-		entries = h.each(ctx, m, results)
+		runs = h.each(ctx, m)
 	default:
-		out, err := h.process(ctx, m)
-		for _, r := range s.Tx.Recipients {
-			results[r.Address.Key()] = err
-		}
-		entries = out
+		runs = []run{h.process(ctx, m)}
+	}
+	for _, r := range runs {
+		entries = append(entries, r.entries...)
 	}
 	var failed error
 	if len(entries) > 0 {
 		if failed = h.s.Queue.Commit(ctx, repository.Change{Entries: entries}); failed != nil {
 			h.s.Log.ErrorContext(ctx, "what came of a mail is not stored", "err", failed)
 		}
+	}
+	results := map[string]error{} // by recipient
+	for _, r := range runs {
+		for _, rcpt := range r.mail.Recipients {
+			results[rcpt.Key()] = r.err
+		}
+		h.remember(ctx, r.mail, failed != nil || r.err != nil)
 	}
 	out := make([]Decision, len(s.Tx.Recipients))
 	for i, r := range s.Tx.Recipients {
@@ -80,37 +91,82 @@ func (h *MailetContainerHandler) DeliverMessage(ctx context.Context, s *Session,
 	return out
 }
 
-// process runs one mail and returns what shall come of it. A panic is an error of
-// this run: with splitExecution others have gone well.
-func (h *MailetContainerHandler) process(ctx context.Context, m *container.Mail) (entries []container.Entry, err error) {
-	var out container.Outbox
-	name := m.Name
-	defer func() {
-		if p := recover(); p != nil {
-			h.s.Log.ErrorContext(ctx, "mail not processed", "name", name, "panic", p, "stack", string(debug.Stack()))
-			entries, err = nil, fmt.Errorf("process mail: panic: %v", p)
-		}
-	}()
-	if err := h.s.Process(ctx, m, &out); err != nil {
-		h.s.Log.ErrorContext(ctx, "mail not processed", "name", name, "err", err)
-		return nil, fmt.Errorf("process mail: %w", err)
-	}
-	return out.Entries(), nil
+// run is what came of one mail.
+type run struct {
+	mail    *container.Mail // as it was before
+	entries []container.Entry
+	err     error
 }
 
-// each runs a copy for each recipient; results gets what failed.
-func (h *MailetContainerHandler) each(ctx context.Context, m *container.Mail, results map[string]error) []container.Entry {
-	var all []container.Entry
+// runName is what a mail is known by to those who may have seen it.
+type runName struct{ id, name string }
+
+// process runs one mail. A panic is an error of this run: with splitExecution
+// others have gone well.
+func (h *MailetContainerHandler) process(ctx context.Context, m *container.Mail) (r run) {
+	h.recall(ctx, m)
+	r.mail = m.Clone()
+	defer func() {
+		if p := recover(); p != nil {
+			h.s.Log.ErrorContext(ctx, "mail not processed", "name", r.mail.Name, "panic", p, "stack", string(debug.Stack()))
+			r.entries, r.err = nil, fmt.Errorf("process mail: panic: %v", p)
+		}
+	}()
+	var out container.Outbox
+	if err := h.s.Process(ctx, m, &out); err != nil {
+		h.s.Log.ErrorContext(ctx, "mail not processed", "name", r.mail.Name, "err", err)
+		r.err = fmt.Errorf("process mail: %w", err)
+		return r
+	}
+	r.entries = out.Entries()
+	return r
+}
+
+// each runs a copy for each recipient.
+func (h *MailetContainerHandler) each(ctx context.Context, m *container.Mail) []run {
+	var out []run
+	done := map[string]bool{}
 	for i, rcpt := range m.Recipients {
-		if _, done := results[rcpt.Key()]; done {
+		if done[rcpt.Key()] {
 			continue
 		}
+		done[rcpt.Key()] = true
 		copied := m.Clone()
 		copied.Name += "-" + strconv.Itoa(i+1)
 		copied.Recipients = []container.Address{rcpt}
-		entries, err := h.process(ctx, copied)
-		results[rcpt.Key()] = err
-		all = append(all, entries...)
+		out = append(out, h.process(ctx, copied))
 	}
-	return all
+	return out
+}
+
+// recall gives a mail that failed before, and that the client sends again, the
+// name that it had, so that mailboxes that have it do not get it once more.
+func (h *MailetContainerHandler) recall(ctx context.Context, m *container.Mail) {
+	if h.failed.empty() {
+		return
+	}
+	key, err := halfKeyOf(m, m.Recipients...)
+	if err != nil {
+		h.s.Log.WarnContext(ctx, "message cannot be read", "err", err)
+		return
+	}
+	if n, ok := h.failed.of(key); ok {
+		m.ID, m.Name, m.Redelivered = n.id, n.name, true
+	}
+}
+
+// remember notes what a mail that failed was called, or forgets one that did not.
+func (h *MailetContainerHandler) remember(ctx context.Context, m *container.Mail, failed bool) {
+	if !failed && h.failed.empty() {
+		return
+	}
+	key, err := halfKeyOf(m, m.Recipients...)
+	switch {
+	case err != nil:
+		h.s.Log.WarnContext(ctx, "message cannot be read", "err", err)
+	case failed:
+		h.failed.note(key, runName{m.ID, m.Name})
+	default:
+		h.failed.forget(key)
+	}
 }
