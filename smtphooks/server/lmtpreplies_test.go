@@ -142,3 +142,40 @@ func TestLMTPPanicOfOneRun(t *testing.T) {
 		t.Errorf("%d mails are stored, want 2", n)
 	}
 }
+
+// The order of the replies is that of the recipients, however many there are, and
+// all of them come when the client sends everything at once.
+func TestLMTPManyRecipients(t *testing.T) {
+	const n = 8000
+	names := []string{"bob@here.test", "full@here.test", "alice@here.test", "panicking@here.test", "alias@here.test"}
+	want := []string{"250 2.6.0 Message received <bob@", "552 5.2.2 ", "250 2.6.0 Message received <alice@", "451 ", "250 2.6.0 Message received <alias@"}
+	for _, end := range []string{"DATA\r\nSubject: x\r\n\r\nhi\r\n.\r\n", "BDAT 16 LAST\r\nSubject: x\r\n\r\nhi"} {
+		h := startLMTP(t, "<handlerchain/>")
+		c := h.dial()
+		c.expect("220 ...")
+		go func() {
+			var raw strings.Builder
+			raw.WriteString("MAIL FROM:<a@far.test>\r\n")
+			for i := range n {
+				raw.WriteString("RCPT TO:<" + names[i%len(names)] + ">\r\n")
+			}
+			raw.WriteString(end + "NOOP\r\n")
+			_, _ = c.nc.Write([]byte(raw.String())) // the replies tell
+		}()
+		c.expect("250 2.1.0 ...")
+		for range n {
+			c.expect("250 2.1.5 ...")
+		}
+		if end[0] == 'D' {
+			c.expect("354 ...")
+		}
+		for i := range n {
+			c.expect(want[i%len(want)] + "...")
+		}
+		c.expect("250 2.0.0 OK")
+		if got := len(h.boxes.of("bob@here.test")); got != 1 {
+			t.Errorf("bob has %d copies, want 1", got)
+		}
+		c.nc.Close()
+	}
+}
