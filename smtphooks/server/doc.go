@@ -11,12 +11,22 @@
 // and the connection closed, so that what one server takes for content is never
 // a command to this one.
 //
+// A client has to get on: type pace says how slow it may be. Only the time that the
+// server waits for it counts.
+//
 // # A message
 //
 // The header is kept in memory, up to 1 MiB; the body goes to the store as it
 // arrives, so that the memory of a connection does not grow with the message.
 // A message that is refused is read to its end and thrown away. An accepted one
 // is answered with 250 when SendMailHandler has committed it.
+//
+// # Reload
+//
+// Reload builds new endpoints, with their chains, beside those in use. Sockets
+// outlive it and are given the endpoint that answers for their address now; a
+// connection keeps the endpoint it began with. What is counted and remembered of
+// clients is shared by an endpoint and its successor.
 //
 // # Shutdown
 //

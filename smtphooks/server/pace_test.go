@@ -1,6 +1,8 @@
 package server
 
 import (
+	"io"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -107,6 +109,37 @@ func TestTooSlow(t *testing.T) {
 			c.send(tc.sent)
 			c.expect(append(tc.replies, "421 4.4.2 mx.here.test Too slow, closing transmission channel")...)
 			c.eof()
+		})
+	}
+}
+
+// A message that comes too slowly is broken off with a reply, by DATA and by BDAT,
+// and each chunk does not begin a new account.
+func TestTooSlowWithContent(t *testing.T) {
+	for name, tc := range map[string]struct {
+		sent string
+		want []string
+	}{
+		"DATA": {"DATA\r\nSubject: x\r\n", []string{"354 ..."}},
+		"BDAT": {"BDAT 1\r\nxBDAT 100 LAST\r\ny", []string{"250 ..."}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := start(t, "")
+			client, server := net.Pipe()
+			c := newConn(h.endpoints[0], server, netip.MustParseAddr("192.0.2.1"))
+			c.pace.credit = 300 * time.Millisecond
+			served := make(chan struct{})
+			go func() { defer close(served); c.serve(t.Context()) }()
+			nc := newClient(t, client)
+			go io.WriteString(client, strings.TrimSuffix(envelope, "DATA\r\n")+tc.sent)
+			nc.expect("220 ...", "250 ...", "250 ...", "250 ...")
+			nc.expect(append(tc.want, "421 4.4.2 mx.here.test Too slow, closing transmission channel")...)
+			client.Close()
+			<-served
+			if len(h.queue.all()) > 0 {
+				t.Error("half a message was stored")
+			}
 		})
 	}
 }
