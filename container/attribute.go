@@ -97,7 +97,8 @@ func (a Attributes) Strings(name string) []string {
 }
 
 // RecipientString returns the string that the map attribute name holds for the
-// recipient rcpt. Keys are compared as addresses, ignoring case.
+// recipient rcpt. Keys are compared as addresses, ignoring case. Whoever asks for
+// many recipients uses Lookup: one that is not there costs a look at all.
 func (a Attributes) RecipientString(name string, rcpt Address) (string, bool) {
 	m, ok := a.Map(name)
 	if !ok {

@@ -174,11 +174,12 @@ func (d *DSNBounce) Service(ctx context.Context, m *container.Mail, out *contain
 
 func (d *DSNBounce) report(ctx context.Context, m *container.Mail, out *container.Outbox) error {
 	var told []told
+	asked := m.Attributes.Lookup()
 	for _, rcpt := range m.Recipients {
-		if !mayReport(m, rcpt, d.action) || d.action == dsn.Delayed && delayReported(m, rcpt) {
+		if !mayReport(&asked, rcpt, d.action) || d.action == dsn.Delayed && delayReported(m, rcpt) {
 			continue
 		}
-		told = append(told, d.recipient(m, rcpt))
+		told = append(told, d.recipient(m, &asked, rcpt))
 	}
 	if len(told) == 0 {
 		return nil
@@ -200,7 +201,7 @@ func (d *DSNBounce) report(ctx context.Context, m *container.Mail, out *containe
 }
 
 // recipient gathers what is known about one recipient.
-func (d *DSNBounce) recipient(m *container.Mail, rcpt container.Address) told {
+func (d *DSNBounce) recipient(m *container.Mail, asked recipientStrings, rcpt container.Address) told {
 	o, known := m.Outcome(rcpt)
 	if known = known && resultFits(d.action, o); !known {
 		o = container.Outcome{}
@@ -209,7 +210,7 @@ func (d *DSNBounce) recipient(m *container.Mail, rcpt container.Address) told {
 		}
 	}
 	t := told{Recipient: dsn.Recipient{Final: rcpt, Action: d.action, Status: dsn.StatusOf(d.action, o, d.defaultStatus)}}
-	t.OriginalType, t.Original = originalRecipient(m, rcpt)
+	t.OriginalType, t.Original = originalRecipient(asked, rcpt)
 	if d.action == dsn.Failed || d.action == dsn.Delayed || known {
 		t.Diagnose(o)
 	}

@@ -97,6 +97,7 @@ func (r *reporter) message(m *container.Mail, n notice, part []told) (container.
 		rep.EnvelopeID = decoded(id)
 	}
 	rep.ArrivalDate, _ = m.Attributes.Time(container.AttrDSNArrival)
+	rep.DeliverBy, _ = m.Attributes.Time(container.AttrDeliverBy)
 	rep.SMTPUTF8, _ = m.Attributes.Bool(container.AttrSMTPUTF8)
 	switch ret, _ := m.Attributes.String(container.AttrDSNRet); strings.ToUpper(ret) {
 	case "FULL":
@@ -173,11 +174,17 @@ func hasPrefixFold(s, prefix string) bool {
 	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
 }
 
+// recipientStrings is what the attributes of a mail say about recipients: a
+// *container.RecipientLookup for many, container.Attributes for one.
+type recipientStrings interface {
+	RecipientString(name string, rcpt container.Address) (string, bool)
+}
+
 // mayReport reports whether RFC 3461 (§4.1, §5.2.2 to §5.2.6) lets the sender be
 // told that this happened to rcpt.
-func mayReport(m *container.Mail, rcpt container.Address, action string) bool {
+func mayReport(m recipientStrings, rcpt container.Address, action string) bool {
 	keyword := map[string]string{dsn.Failed: "FAILURE", dsn.Delayed: "DELAY"}[action]
-	notify, ok := m.Attributes.RecipientString(container.AttrDSNNotify, rcpt)
+	notify, ok := m.RecipientString(container.AttrDSNNotify, rcpt)
 	if !ok || strings.TrimSpace(notify) == "" {
 		return keyword != ""
 	}
@@ -197,12 +204,12 @@ func hasKeyword(notify, keyword string) bool {
 }
 
 // originalRecipient returns type and address of ORCPT, decoded; "" for none.
-func originalRecipient(m *container.Mail, rcpt container.Address) (kind, addr string) {
-	addr, ok := m.Attributes.RecipientString(container.AttrDSNOrcpt, rcpt)
+func originalRecipient(m recipientStrings, rcpt container.Address) (kind, addr string) {
+	addr, ok := m.RecipientString(container.AttrDSNOrcpt, rcpt)
 	if !ok {
 		return "", ""
 	}
-	kind, ok = m.Attributes.RecipientString(container.AttrDSNOrcptType, rcpt)
+	kind, ok = m.RecipientString(container.AttrDSNOrcptType, rcpt)
 	if !ok {
 		kind = "rfc822"
 	}

@@ -127,7 +127,7 @@ func (x *Pipe) Service(ctx context.Context, m *container.Mail, out *container.Ou
 	x.policy.Run(ctx, m, out, func(ctx context.Context, rcpts []container.Address) []container.Outcome {
 		outcomes := make([]container.Outcome, len(rcpts))
 		for i, rcpt := range rcpts {
-			_, original := originalRecipient(m, rcpt)
+			_, original := originalRecipient(m.Attributes, rcpt)
 			e := pipe.Envelope{Name: m.Name, Sender: m.Sender, Recipient: rcpt, Original: original}
 			outcomes[i] = x.program.Run(ctx, e, &m.Message)
 		}

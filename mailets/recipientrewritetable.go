@@ -214,6 +214,7 @@ func appendNew(list []container.Address, a container.Address) []container.Addres
 func (t *RecipientRewriteTable) apply(m *container.Mail, out *container.Outbox, plan []rewriting, params *dsnParams) (next []container.Address, sent []*container.Mail, err error) {
 	var failed []rewriting
 	var expanded []told
+	asked := m.Attributes.Lookup()
 	var stay addressSet
 	for _, r := range plan {
 		switch {
@@ -225,8 +226,8 @@ func (t *RecipientRewriteTable) apply(m *container.Mail, out *container.Outbox, 
 			continue
 		}
 		targets := slices.Concat(r.local, r.remote)
-		if len(targets) > 1 && t.expand && mayReport(m, r.rcpt, dsn.Expanded) {
-			expanded = append(expanded, success(m, r.rcpt, dsn.Expanded))
+		if len(targets) > 1 && t.expand && mayReport(&asked, r.rcpt, dsn.Expanded) {
+			expanded = append(expanded, success(&asked, r.rcpt, dsn.Expanded))
 		}
 		params.move(r.rcpt, targets, t.expand)
 		for _, a := range r.local {
@@ -269,7 +270,7 @@ func (t *RecipientRewriteTable) text(action string) string {
 	return strings.ReplaceAll(dsnTexts[action], "[machine]", t.machine)
 }
 
-func success(m *container.Mail, rcpt container.Address, action string) told {
+func success(m recipientStrings, rcpt container.Address, action string) told {
 	r := told{Recipient: dsn.Recipient{Final: rcpt, Action: action, Status: "2.0.0"}}
 	r.OriginalType, r.Original = originalRecipient(m, rcpt)
 	return r

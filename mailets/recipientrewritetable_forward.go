@@ -16,6 +16,7 @@ import (
 func (t *RecipientRewriteTable) forward(ctx context.Context, m *container.Mail, out *container.Outbox, rcpts []container.Address) (left []container.Address, sent []*container.Mail, err error) {
 	var gone []told
 	recorded := m.Attributes.Strings(container.AttrRecordedRcpts)
+	asked := m.Attributes.Lookup()
 	for i, rcpt := range rcpts {
 		targets, err := t.local.Forwards(ctx, rcpt)
 		if err != nil {
@@ -38,8 +39,8 @@ func (t *RecipientRewriteTable) forward(ctx context.Context, m *container.Mail, 
 		switch {
 		case stays:
 			left = append(left, rcpt)
-		case copies[0].State != t.errorProcessor && mayReport(m, rcpt, dsn.Delivered):
-			gone = append(gone, success(m, rcpt, dsn.Delivered))
+		case copies[0].State != t.errorProcessor && mayReport(&asked, rcpt, dsn.Delivered):
+			gone = append(gone, success(&asked, rcpt, dsn.Delivered))
 		}
 	}
 	if left == nil {

@@ -202,7 +202,7 @@ func (s *Sieve) execute(ctx context.Context, script *sieve.Script, m *container.
 // addressedAs returns the recipient with the detail that he was addressed with
 // (RFC 5233), as far as ORCPT still knows it.
 func addressedAs(m *container.Mail, rcpt container.Address) container.Address {
-	kind, orig := originalRecipient(m, rcpt)
+	kind, orig := originalRecipient(m.Attributes, rcpt)
 	if kind != "" && !strings.EqualFold(kind, "rfc822") && !strings.EqualFold(kind, "utf-8") {
 		return rcpt
 	}

@@ -288,12 +288,12 @@ func (j *sieveJob) reject(d *sieved, a sieve.Action) (keep bool, err error) {
 		return true, nil
 	}
 	if a.Extended {
-		if !mayReport(j.m, d.rcpt, dsn.Failed) {
+		if !mayReport(j.m.Attributes, d.rcpt, dsn.Failed) {
 			return false, nil
 		}
 		r := told{Recipient: dsn.Recipient{Final: d.rcpt, Action: dsn.Failed, Status: "5.7.1",
 			DiagnosticType: "X-Mailetd", Diagnostic: a.Text, LastAttempt: j.now()}, reason: a.Text}
-		r.OriginalType, r.Original = originalRecipient(j.m, d.rcpt)
+		r.OriginalType, r.Original = originalRecipient(j.m.Attributes, d.rcpt)
 		err := j.reporter.send(j.m, j.out, notice{action: dsn.Failed, text: refusedText, attachment: dsn.ReturnHeaders, told: []told{r}})
 		if err != nil {
 			return false, fmt.Errorf("report the rejection: %w", err)

@@ -73,7 +73,7 @@ func (j *sieveJob) dispositionFields(d *sieved) headFields {
 		return "utf-8; " + dsn.EncodeUnitext(a, true)
 	}
 	f := headFields{{"Reporting-UA", j.hostname + "; mailetd"}}
-	if kind, orig := originalRecipient(j.m, d.rcpt); orig != "" {
+	if kind, orig := originalRecipient(j.m.Attributes, d.rcpt); orig != "" {
 		if kind == "" {
 			kind = "rfc822"
 		}

@@ -16,7 +16,7 @@ func (h *handover) textBounce(g reasons) {
 	m := h.mail
 	var rcpts []container.Address
 	for _, i := range g.rcpts {
-		if wantsFailure(m, h.a.rcpts[i].addr) {
+		if wantsFailure(&h.a.env.asked, h.a.rcpts[i].addr) {
 			rcpts = append(rcpts, h.a.rcpts[i].addr)
 		}
 	}
@@ -75,7 +75,7 @@ func (h *handover) bounceText(rcpts []container.Address, o container.Outcome) st
 }
 
 // wantsFailure reports whether a failure notice for rcpt is wanted.
-func wantsFailure(m *container.Mail, rcpt container.Address) bool {
-	n, ok := m.Attributes.RecipientString(container.AttrDSNNotify, rcpt)
+func wantsFailure(asked *container.RecipientLookup, rcpt container.Address) bool {
+	n, ok := asked.RecipientString(container.AttrDSNNotify, rcpt)
 	return !ok || n == "" || strings.Contains(strings.ToUpper(n), "FAILURE")
 }

@@ -15,6 +15,7 @@ import (
 // envelope is a mail as MAIL and RCPT see it.
 type envelope struct {
 	mail       *container.Mail
+	asked      container.RecipientLookup // by the sender, for each recipient
 	requireTLS bool
 	priority   string // MT-PRIORITY value, "" for none
 
@@ -23,7 +24,7 @@ type envelope struct {
 }
 
 func newEnvelope(m *container.Mail) *envelope {
-	e := &envelope{mail: m}
+	e := &envelope{mail: m, asked: m.Attributes.Lookup()}
 	e.requireTLS, _ = m.Attributes.Bool(container.AttrRequireTLS)
 	if n, ok := m.Attributes.Int(container.AttrPriority); ok && n >= -9 && n <= 9 {
 		e.priority = strconv.Itoa(n)
@@ -207,7 +208,7 @@ func (e *envelope) rcptLine(b []byte, rcpt container.Address, x *extensions) ([]
 	}
 	b = append(append(append(b, "RCPT TO:<"...), path...), '>')
 	if x.dsn {
-		if n, _ := e.mail.Attributes.RecipientString(container.AttrDSNNotify, rcpt); isNotify(n) {
+		if n, _ := e.asked.RecipientString(container.AttrDSNNotify, rcpt); isNotify(n) {
 			b = append(append(b, " NOTIFY="...), n...)
 		}
 		if o := e.orcpt(rcpt, x); o != "" {
@@ -221,11 +222,11 @@ func (e *envelope) rcptLine(b []byte, rcpt container.Address, x *extensions) ([]
 // letter; "" for none. It is never made up: the address we have may be the
 // result of rewriting.
 func (e *envelope) orcpt(rcpt container.Address, x *extensions) string {
-	addr, _ := e.mail.Attributes.RecipientString(container.AttrDSNOrcpt, rcpt)
+	addr, _ := e.asked.RecipientString(container.AttrDSNOrcpt, rcpt)
 	if addr == "" || len(addr) > maxOrcpt {
 		return ""
 	}
-	typ, ok := e.mail.Attributes.RecipientString(container.AttrDSNOrcptType, rcpt)
+	typ, ok := e.asked.RecipientString(container.AttrDSNOrcptType, rcpt)
 	if !ok {
 		typ = "rfc822"
 	}
