@@ -190,8 +190,14 @@ func entity(data []byte) (fields, body []byte) {
 		}
 	}
 	body = bytes.TrimPrefix(data[n:], []byte("\r\n"))
-	if !mime.IsASCII(body) && !mime.Has(fields, "Content-Transfer-Encoding") {
-		fields = append(fields, "Content-Transfer-Encoding: 8bit\r\n"...)
+	if mime.IsASCII(body) {
+		return fields, body
+	}
+	if !mime.Has(fields, "Content-Type") {
+		fields = append(fields, "Content-Type: text/plain; charset=utf-8\r\n"...)
+	}
+	if v, _ := mime.Get(fields, "Content-Transfer-Encoding"); v == "" || strings.EqualFold(v, "7bit") {
+		fields = mime.Append(mime.Remove(fields, "Content-Transfer-Encoding"), "Content-Transfer-Encoding", "8bit")
 	}
 	return fields, body
 }
