@@ -53,10 +53,14 @@ const (
 	AttrDSNArrival        = "dsn-arrival-date"
 
 	// Ours, not James's.
-	AttrDSNOrcptType = "dsn-orcpt-type"    // map recipient -> address type of ORCPT when it is not rfc822
-	AttrBodyType     = "smtp-body"         // BODY parameter of MAIL: "8BITMIME" or "BINARYMIME"
-	AttrSMTPUTF8     = "smtp-utf8"         // MAIL had SMTPUTF8
-	AttrOutcomes     = "delivery-outcomes" // map recipient -> outcome of the last attempt, see Outcome
+	AttrDSNOrcptType = "dsn-orcpt-type" // map recipient -> address type of ORCPT when it is not rfc822
+	AttrBodyType     = "smtp-body"      // BODY parameter of MAIL: "8BITMIME" or "BINARYMIME"
+	AttrSMTPUTF8     = "smtp-utf8"      // MAIL had SMTPUTF8
+	// By when the mail shall be delivered (a time), and what is to be done when it
+	// is not: R or N, and T behind it to trace it (RFC 2852).
+	AttrDeliverBy     = "deliver-by"
+	AttrDeliverByMode = "deliver-by-mode"
+	AttrOutcomes      = "delivery-outcomes" // map recipient -> outcome of the last attempt, see Outcome
 )
 
 // Attributes are the named values of a mail. Names are case-sensitive. A nil

@@ -137,7 +137,7 @@ type RemoteDelivery struct {
 func newRemoteDelivery(s Services) container.MailetFactory {
 	group := remote.NewGroup(remote.Services{
 		Hostname: s.Hostname, Postmaster: s.Postmaster, DNS: s.DNS, Queues: s.Queues,
-		Metrics: s.Metrics, Log: s.Log, Self: s.Self,
+		Metrics: s.Metrics, Log: s.Log, Self: s.Self, Report: deliverByReports(s),
 	})
 	return func(p *conf.Params) container.Mailet {
 		c := remoteConfig(p, s)

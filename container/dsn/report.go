@@ -57,7 +57,8 @@ type Report struct {
 	ReceivedFromAddr string // its IP address
 	EnvelopeID       string // ENVID, decoded; "" when there was none
 	ArrivalDate      time.Time
-	MailName         string // field X-Mailetd-Mail-Name
+	DeliverBy        time.Time // by when the sender asked for delivery (RFC 2852); zero: he did not
+	MailName         string    // field X-Mailetd-Mail-Name
 
 	Text       string // for people; lines end with \n or CRLF
 	Recipients []Recipient

@@ -170,6 +170,9 @@ func (w *fieldWriter) message(r *Report) {
 	if !r.ArrivalDate.IsZero() {
 		w.field("Arrival-Date", mime.FormatDate(r.ArrivalDate))
 	}
+	if !r.DeliverBy.IsZero() {
+		w.field("Deliver-By-Date", mime.FormatDate(r.DeliverBy))
+	}
 	if name := w.word(r.MailName); name != "" {
 		w.field("X-Mailetd-Mail-Name", name)
 	}

@@ -27,6 +27,7 @@ type rcpt struct {
 	settled bool // not to be tried at another host in this attempt
 	known   bool // outcome is set
 	outcome container.Outcome
+	knowsBy bool   // the host that took it knows DELIVERBY
 	relay   string // host[address]:port behind outcome
 }
 
@@ -44,6 +45,10 @@ func (in *Instance) newAttempt(m *container.Mail) *attempt {
 func (a *attempt) run(ctx, hard context.Context, c *conn) *conn {
 	var tried netip.AddrPort
 	a.deadline = time.Now().Add(a.in.attemptLimit(a.env.mail))
+	if err := a.env.by.expired(time.Now()); err != nil {
+		a.stop(ctx, stageRoute, err)
+		return c
+	}
 	if c != nil {
 		addr := c.addr
 		c.span = a.share(false)
@@ -109,6 +114,11 @@ func (a *attempt) reuse(ctx, hard context.Context, c *conn) (left *conn, stale b
 func (a *attempt) over(ctx, hard context.Context, c *conn) (left *conn, stale bool) {
 	todo := a.open()
 	for first := true; len(todo) > 0; first = false {
+		if !first && c.spent() {
+			if c = a.again(ctx, c); c == nil {
+				return nil, false
+			}
+		}
 		r := a.transact(ctx, hard, c, todo)
 		if !r.alive {
 			c.close()
@@ -117,6 +127,19 @@ func (a *attempt) over(ctx, hard context.Context, c *conn) (left *conn, stale bo
 		todo = r.left
 	}
 	return c, false
+}
+
+// again replaces a connection that may carry no more mails by another one to the
+// same host; nil when there is none.
+func (a *attempt) again(ctx context.Context, c *conn) *conn {
+	t := target{host: c.host, addr: c.addr}
+	c.quit()
+	next, err := a.in.connect(ctx, t, a.env.requireTLS, c.span)
+	if err != nil {
+		a.stop(ctx, stageConnect, err, t)
+		return nil
+	}
+	return next
 }
 
 // open returns the recipients that still want a host.

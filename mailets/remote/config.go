@@ -29,6 +29,10 @@ type Services struct {
 	// Self reports whether this server itself listens for mail at an address;
 	// nil knows of none. It must not block.
 	Self func(netip.AddrPort) bool
+	// Report puts a report (RFC 3464) about all recipients of m into out: with
+	// action "delayed" or "relayed", for mails with DELIVERBY. It may note in m that
+	// it did. Nil makes none.
+	Report func(m *container.Mail, action string, out *container.Outbox) error
 	// Roots are the authorities that remote certificates are checked against;
 	// nil: those of the system.
 	Roots *x509.CertPool

@@ -16,8 +16,11 @@ import (
 type extensions struct {
 	pipelining, eightBit, utf8, dsn, requireTLS, priority, startTLS, size bool
 
-	maxSize int64 // 0: no limit announced
-	auth    []string
+	maxSize   int64 // 0: no limit announced
+	deliverBy bool
+	byMinimum int64 // seconds
+	limits    limits
+	auth      []string
 }
 
 // parseExtensions reads the lines of an EHLO reply; the first one is the name
@@ -40,6 +43,13 @@ func parseExtensions(text string) extensions {
 			e.requireTLS = true
 		case "MT-PRIORITY":
 			e.priority = true
+		case "DELIVERBY":
+			e.deliverBy = true
+			if n, err := strconv.ParseInt(strings.TrimSpace(args), 10, 64); err == nil && n > 0 {
+				e.byMinimum = n
+			}
+		case "LIMITS":
+			e.limits = parseLimits(args)
 		case "STARTTLS":
 			e.startTLS = true
 		case "SIZE":

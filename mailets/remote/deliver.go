@@ -32,7 +32,7 @@ func (q *queue) deliver(ctx, hard context.Context, d *destination, l *lane, it *
 	}
 	a := d.in.newAttempt(it.Mail)
 	q.attempt(ctx, hard, a, l)
-	if l.conn != nil && l.conn.used >= maxConnUses {
+	if l.conn != nil && l.conn.spent() {
 		l.conn.quit()
 		l.conn = nil
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
@@ -18,13 +19,14 @@ type envelope struct {
 	asked      container.RecipientLookup // by the sender, for each recipient
 	requireTLS bool
 	priority   string // MT-PRIORITY value, "" for none
+	by         deliverBy
 
 	scanned, eightBit bool // whether the content was looked at, and has 8-bit octets
 	utf8Header        bool // the header has them, and the sender said SMTPUTF8
 }
 
 func newEnvelope(m *container.Mail) *envelope {
-	e := &envelope{mail: m, asked: m.Attributes.Lookup()}
+	e := &envelope{mail: m, asked: m.Attributes.Lookup(), by: readDeliverBy(m)}
 	e.requireTLS, _ = m.Attributes.Bool(container.AttrRequireTLS)
 	if n, ok := m.Attributes.Int(container.AttrPriority); ok && n >= -9 && n <= 9 {
 		e.priority = strconv.Itoa(n)
@@ -140,6 +142,9 @@ func (e *envelope) mailLine(b []byte, x *extensions) ([]byte, error) {
 	}
 	if e.requireTLS {
 		b = append(b, " REQUIRETLS"...)
+	}
+	if b, err = e.by.append(b, x, time.Now()); err != nil {
+		return nil, err
 	}
 	return append(b, '\r', '\n'), nil
 }

@@ -63,6 +63,7 @@ func (a *attempt) entries(dest string) []container.Entry {
 	if len(delivered) > 0 && a.in.cfg.OnSuccess != "" {
 		h.succeed(delivered)
 	}
+	h.reportRelayed(delivered)
 	for _, g := range failed {
 		h.bounce(g, true)
 	}
@@ -158,7 +159,8 @@ func (h *handover) retry(rcpts []int) {
 	if h.in.cfg.UsePriority {
 		c.Set(container.AttrPriority, int32(-9))
 	}
-	h.out.Enqueue(h.in.cfg.Queue, h.dest, c, h.in.cfg.Plan.Delay(h.tries))
+	h.reportDelayed(c)
+	h.out.Enqueue(h.in.cfg.Queue, h.dest, c, h.a.env.by.wait(h.in.cfg.Plan.Delay(h.tries), h.now))
 }
 
 // succeed hands delivered recipients to the onSuccess processor.

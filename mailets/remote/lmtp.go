@@ -67,6 +67,7 @@ func (l *LMTP) Deliver(ctx context.Context, m *container.Mail, rcpts []container
 	ctx, cancel := context.WithTimeout(ctx, l.in.cfg.Timeout)
 	defer cancel()
 	s := &lmtpSession{l: l, a: &attempt{in: l.in, env: newEnvelope(m), rcpts: make([]rcpt, len(rcpts))}}
+	s.a.env.by.final = true
 	for i, r := range rcpts {
 		s.a.rcpts[i].addr = r
 	}

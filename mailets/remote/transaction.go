@@ -45,7 +45,7 @@ type result struct {
 
 // transact offers recipients to c and sends the message to those accepted.
 func (a *attempt) transact(ctx, hard context.Context, c *conn, todo []int) result {
-	n := min(len(todo), maxRecipients)
+	n := a.portion(c, todo)
 	t := &transaction{a: a, c: c, todo: todo[:n:n]}
 	used := c.used > 0
 	c.used++
@@ -394,6 +394,7 @@ func (t *transaction) delivered(rep reply) {
 	t.c.sign(&o)
 	for _, i := range t.accepted {
 		t.a.note(i, false, o, t.c.relay())
+		t.a.rcpts[i].knowsBy = t.c.ext.deliverBy
 	}
 }
 
