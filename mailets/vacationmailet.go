@@ -40,13 +40,14 @@ import (
 // null, the user, or no person (MAILER-DAEMON, owner-x, x-request, noreply and the
 // like), when it comes from a mailing list (any List- field; Precedence bulk, list
 // or junk), was sent automatically (Auto-Submitted other than no), is a report, asks
-// for no answer (X-Auto-Response-Suppress), or was made by a mailet of this server.
+// for no answer (X-Auto-Response-Suppress), names more than 64 KiB of addresses, or was
+// made by a mailet of this server.
 // When the store fails the mail goes on without an answer; the log says so.
 //
 // Differs from James: more is taken for mail that no person waits for an answer to:
 // unknown List- fields, Precedence, X-Auto-Response-Suppress, noreply and no-reply
-// without anything in front, x-bounces, mail made by this server, in any case of
-// letters. In a multipart answer the plain text comes first, as RFC 2046 §5.1.4 asks,
+// without anything in front, x-bounces, mail made by this server or with very many
+// addresses, in any case of letters. In a multipart answer the plain text comes first, as RFC 2046 §5.1.4 asks,
 // so that readers of HTML see the HTML. A malformed Reply-To is not repaired in the mail.
 // onlyWhenAddressed is ours.
 type VacationMailet struct {
@@ -111,10 +112,13 @@ func (v *VacationMailet) answer(ctx context.Context, m *container.Mail, out *con
 	if err != nil || !vac.At(v.now()) {
 		return false, "", err
 	}
+	h := m.Message.Header()
+	if responder.Crowded(h) {
+		return false, "the mail names too many addresses", nil
+	}
 	if is, err := v.users.UserExists(ctx, rcpt); err != nil || !is {
 		return false, "", err
 	}
-	h := m.Message.Header()
 	if len(mime.Addresses(h, "Reply-To")) == 0 && len(mime.Addresses(h, "From")) == 0 {
 		return false, "the mail has neither Reply-To nor From", nil
 	}

@@ -1,6 +1,7 @@
 package mailets
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -115,6 +116,32 @@ func TestVacationOnce(t *testing.T) {
 	}
 	said.FailWith(errors.New("disk full"))
 	count(0)
+}
+
+// A mail with a megabyte of addresses is read for none of the users who are away.
+func TestVacationCrowded(t *testing.T) {
+	v, said := vacationRig(t, "")
+	if err := said.SetVacation(t.Context(), "bob@example.com", local.Vacation{Enabled: true, Text: "away"}); err != nil {
+		t.Fatal(err)
+	}
+	users := &countedUsers{vacationUsers: v.users}
+	v.users = users
+	for _, name := range []string{"From", "Reply-To", "To"} {
+		m := vacationMail(name+": "+strings.Repeat("carol@far.test, ", 60_000)+"x@far.test", "bob@example.com")
+		if out := serve(t, v, m); out.Len() > 0 || users.asked > 0 {
+			t.Errorf("%s: %d answers, users looked up %d times", name, out.Len(), users.asked)
+		}
+	}
+}
+
+type countedUsers struct {
+	vacationUsers
+	asked int
+}
+
+func (u *countedUsers) UserExists(ctx context.Context, a container.Address) (bool, error) {
+	u.asked++
+	return u.vacationUsers.UserExists(ctx, a)
 }
 
 func TestVacationParameters(t *testing.T) {

@@ -35,10 +35,34 @@ func refusal(m *container.Mail, a *Answer) string {
 			return why
 		}
 	}
+	if Crowded(h) {
+		return "the mail names too many addresses"
+	}
 	if !a.Unaddressed && !addressed(h, a) {
 		return "the mail does not name the user as a recipient"
 	}
 	return ""
+}
+
+// maxAddresses bounds the fields with addresses of a mail that is answered, in
+// octets together: a few thousand addresses. No person writes to more, and reading
+// a megabyte of them takes half a second, for each user who is away.
+const maxAddresses = 64 << 10
+
+// Crowded reports whether the fields with addresses are too long to be read. Such
+// mails are not answered.
+func Crowded(header []byte) bool {
+	if len(header) <= maxAddresses {
+		return false
+	}
+	n := 0
+	for f := range mime.Fields(header) {
+		switch name := strings.ToLower(string(f.Name)); strings.TrimPrefix(name, "resent-") {
+		case "from", "reply-to", "to", "cc", "bcc":
+			n += len(f.Raw)
+		}
+	}
+	return n > maxAddresses
 }
 
 // fieldRefusal tells why no mail with this field is answered.
