@@ -13,6 +13,7 @@ import (
 	"github.com/mailetd/mailetd/mailets/bayes"
 	"github.com/mailetd/mailetd/mailets/mailbox"
 	"github.com/mailetd/mailetd/mailets/ratelimit"
+	"github.com/mailetd/mailetd/mailets/smime"
 	"github.com/mailetd/mailetd/repository"
 )
 
@@ -47,6 +48,8 @@ type Services struct {
 	// ReadFile reads what a reference in the configuration names, such as
 	// file://conf/key.pem. Nil: relative to the working directory.
 	ReadFile func(url string) ([]byte, error)
+
+	smime *smime.Gate // of all that read S/MIME
 }
 
 const (
@@ -190,6 +193,7 @@ func withDefaults(s Services) Services {
 	if s.Rates == nil {
 		s.Rates = ratelimit.NewCounters(nil, s.Log, nil)
 	}
+	s.smime = smime.NewGate()
 	if s.ReadFile == nil {
 		s.ReadFile = func(url string) ([]byte, error) { return os.ReadFile(strings.TrimPrefix(url, "file://")) }
 	}

@@ -379,6 +379,55 @@ func TestSMIMEBodies(t *testing.T) {
 	}
 }
 
+// waitingBody is a large one whose reader waits.
+type waitingBody struct{ opened, goOn chan struct{} }
+
+func (waitingBody) Size() int64 { return 60 << 20 }
+func (b waitingBody) Open() (io.ReadCloser, error) {
+	close(b.opened)
+	<-b.goOn
+	return nil, io.ErrClosedPipe
+}
+
+// TestSMIMELargeMessages: while one very large message is being read another one
+// waits, whatever is to be done with it, until it is told not to.
+func TestSMIMELargeMessages(t *testing.T) {
+	r := testRegistry(t)
+	first := waitingBody{make(chan struct{}), make(chan struct{})}
+	message := func(kind string, body container.Body) *container.Mail {
+		m := authenticated("")
+		m.Message = container.NewMessage([]byte("From: bob@example.com\r\nContent-Type: "+kind+"\r\n"), body)
+		return m
+	}
+	ended := make(chan error, 1)
+	d := mustLoad(t, r, "SMIMEDecrypt", keyParams)
+	go func() {
+		ended <- d.Service(t.Context(), message("application/pkcs7-mime", first), &container.Outbox{})
+	}()
+	<-first.opened
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for class, tc := range map[string][2]string{"SMIMECheckSignature": {trustParams, "application/pkcs7-mime"},
+		"SMIMEDecrypt": {keyParams, "application/pkcs7-mime"}, "SMIMESign": {keyParams, "text/plain"}} {
+		m := message(tc[1], waitingBody{})
+		if err := mustLoad(t, r, class, tc[0]).Service(ctx, m, &container.Outbox{}); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: got %v", class, err)
+		}
+	}
+	close(first.goOn)
+	if err := <-ended; !errors.Is(err, io.ErrClosedPipe) {
+		t.Error(err)
+	}
+}
+
+// A message that is not encrypted is none of our business, whatever it looks like.
+func TestSMIMEDecryptOthers(t *testing.T) {
+	m := authenticated("Content-Type: multipart/mixed; boundary=b\r\n\r\n" + strings.Repeat("--b\r\n\r\n", 2000))
+	if err := mustLoad(t, testRegistry(t), "SMIMEDecrypt", keyParams).Service(t.Context(), m, &container.Outbox{}); err != nil {
+		t.Error(err)
+	}
+}
+
 type rightsFail struct{}
 
 func (rightsFail) MaySendAs(context.Context, string, container.Address) (bool, error) {

@@ -36,8 +36,10 @@ import (
 // Ed25519), the certificate was valid when the signer says he signed, and, with
 // onlyTrusted, it is for e-mail, is valid now, and is one of the trusted ones or
 // comes from one. Nobody is asked whether it was revoked. A message that is no
-// signed one by the letter, or is beyond the limits (64 MiB when the content is
-// within the signature), is "Not signed".
+// signed one by the letter, of which readers might show different parts, or that is
+// beyond the limits (64 MiB when the content is within the signature), is "Not
+// signed". A few large messages at a time are checked, so that there is memory for
+// them; others wait.
 //
 // Parameters:
 //
@@ -57,8 +59,10 @@ import (
 //
 // Differs from James: the certificates that the system trusts take the place of
 // those of Java; a certificate that is for something else than e-mail is not
-// trusted; MD5 and DSA are not good enough; a message with several Content-Type fields or
-// more than two parts around the signature is not signed; the attribute is removed when
+// trusted, nor is one with an address that its authority may not certify (RFC 5280
+// §4.2.1.10); MD5 and DSA are not good enough; a message with several Content-Type
+// fields, a boundary that is written in an unusual way, or more than two parts
+// around the signature is not signed; the attribute is removed when
 // no signature is good; .addresses is ours; text that is stripped keeps its type
 // and encoding.
 type SMIMECheckSignature struct {
@@ -66,11 +70,12 @@ type SMIMECheckSignature struct {
 	strip     bool
 	attribute string
 	log       *slog.Logger
+	gate      *smime.Gate
 }
 
 func newSMIMECheckSignature(s Services) container.MailetFactory {
 	return func(p *conf.Params) container.Mailet {
-		c := &SMIMECheckSignature{log: s.Log, strip: p.Bool("strip", false), attribute: p.String("mailAttribute", "org.apache.james.SMIMECheckSignature")}
+		c := &SMIMECheckSignature{log: s.Log, gate: s.smime, strip: p.Bool("strip", false), attribute: p.String("mailAttribute", "org.apache.james.SMIMECheckSignature")}
 		c.trust.Any = !p.Bool("onlyTrusted", true)
 		c.trust.Roots = trustedRoots(s, p, c.trust.Any)
 		return c
@@ -132,6 +137,12 @@ const smimeStatus = "X-SMIME-Status"
 
 // Service checks the signature. An error is one of reading the message.
 func (c *SMIMECheckSignature) Service(ctx context.Context, m *container.Mail, _ *container.Outbox) error {
+	kind, _ := mime.Get(m.Message.Header(), "Content-Type")
+	leave, err := c.gate.Enter(ctx, smime.Held(mime.ParseParameterized(kind).Main, m.Message.Size()))
+	if err != nil {
+		return fmt.Errorf("S/MIME: %w", err)
+	}
+	defer leave()
 	s, err := smime.Verify(&m.Message, &c.trust)
 	delete(m.Attributes, c.attribute)
 	delete(m.Attributes, c.attribute+".addresses")

@@ -48,11 +48,12 @@ import (
 type SMIMEDecrypt struct {
 	identity  *smime.Identity
 	attribute string
+	gate      *smime.Gate
 }
 
 func newSMIMEDecrypt(s Services) container.MailetFactory {
 	return func(p *conf.Params) container.Mailet {
-		d := &SMIMEDecrypt{smimeIdentity(s, p), p.String("mailAttribute", "org.apache.james.SMIMEDecrypt")}
+		d := &SMIMEDecrypt{smimeIdentity(s, p), p.String("mailAttribute", "org.apache.james.SMIMEDecrypt"), s.smime}
 		if d.identity != nil {
 			if err := d.identity.CanDecrypt(); err != nil {
 				p.Warn("keyStoreFileName", "<keyStoreFileName>: %v", err)
@@ -63,7 +64,15 @@ func newSMIMEDecrypt(s Services) container.MailetFactory {
 }
 
 // Service decrypts the message. On an error it is as it was.
-func (d *SMIMEDecrypt) Service(_ context.Context, m *container.Mail, _ *container.Outbox) error {
+func (d *SMIMEDecrypt) Service(ctx context.Context, m *container.Mail, _ *container.Outbox) error {
+	if !protectedType(m.Message.Header()) {
+		return nil
+	}
+	leave, err := d.gate.Enter(ctx, m.Message.Size())
+	if err != nil {
+		return fmt.Errorf("S/MIME: %w", err)
+	}
+	defer leave()
 	content, err := d.identity.Decrypt(&m.Message)
 	switch {
 	case errors.Is(err, smime.ErrNotEncrypted), errors.Is(err, smime.ErrOtherRecipient):

@@ -117,13 +117,14 @@ type serverSigner struct {
 	name            string
 	address         container.Address
 	convert         ConvertTo7Bit
+	gate            *smime.Gate
 }
 
 func newServerSigner(s Services, p *conf.Params, class string) serverSigner {
 	p.Strict()
 	p.Bool("debug", false)
 	out := serverSigner{class: class, rights: s.Local, postmaster: s.Postmaster, identity: smimeIdentity(s, p),
-		postmasterSigns: p.Bool("postmasterSigns", true), rebuildFrom: p.Bool("rebuildFrom", true), convert: ConvertTo7Bit{mime.Clean(s.Hostname)}}
+		postmasterSigns: p.Bool("postmasterSigns", true), rebuildFrom: p.Bool("rebuildFrom", true), convert: ConvertTo7Bit{mime.Clean(s.Hostname)}, gate: s.smime}
 	p.Required("keyStorePassword")
 	text, ok := p.Lookup("explanationText")
 	if !ok {
@@ -155,6 +156,11 @@ func (s *serverSigner) sign(ctx context.Context, m *container.Mail) error {
 	if err != nil || !ok {
 		return err
 	}
+	leave, err := s.gate.Enter(ctx, m.Message.Size())
+	if err != nil {
+		return fmt.Errorf("S/MIME: %w", err)
+	}
+	defer leave()
 	msg := m.Message
 	original := msg.Header()
 	if err := s.convert.convert(&msg, 0); err != nil {

@@ -3,6 +3,7 @@ package smime
 import (
 	"errors"
 	"fmt"
+	"math"
 )
 
 // Bounds of what is read of a CMS structure. The pieces of streamed content have
@@ -10,6 +11,10 @@ import (
 const (
 	maxDepth    = 64
 	maxElements = 200_000
+	// A small message has few values: those that certificates are made of have
+	// more than twice as many octets each.
+	octetsPerElement = 8
+	fewElements      = 1000
 )
 
 // ErrMalformed is wrapped by errors for messages that do not follow the
@@ -39,7 +44,7 @@ const (
 // of each, and strings in one piece. Time and memory are linear. What follows
 // the value is ignored, as most readers do.
 func toDER(data []byte) ([]byte, error) {
-	r := berReader{data: data}
+	r := berReader{data: data, limit: min(maxElements, fewElements+len(data)/octetsPerElement)}
 	e, err := r.element(0)
 	if err != nil {
 		return nil, err
@@ -51,10 +56,11 @@ type berReader struct {
 	data  []byte
 	pos   int
 	count int
+	limit int
 }
 
 func (r *berReader) element(depth int) (element, error) {
-	if r.count++; depth > maxDepth || r.count > maxElements {
+	if r.count++; depth > maxDepth || r.count > r.limit {
 		return element{}, malformed("too many or too deeply nested values")
 	}
 	tag, err := r.tag()
@@ -165,7 +171,7 @@ func (r *berReader) length() (n int, indefinite bool, err error) {
 			if b, err = r.octet(); err != nil {
 				return 0, false, err
 			}
-			if n > len(r.data) {
+			if n > len(r.data) || n > math.MaxInt>>8 { // an int may have 32 bits
 				return 0, false, malformed("cut off")
 			}
 			n = n<<8 | int(b)

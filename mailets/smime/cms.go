@@ -28,9 +28,9 @@ const (
 	maxKeyBits      = 8192
 )
 
-func context(n uint8) tags.Tag { return tags.Tag(n).ContextSpecific() }
+func contextTag(n uint8) tags.Tag { return tags.Tag(n).ContextSpecific() }
 
-func contextParts(n uint8) tags.Tag { return context(n).Constructed() }
+func contextParts(n uint8) tags.Tag { return contextTag(n).Constructed() }
 
 // readContentInfo returns what a ContentInfo holds (RFC 5652 §3), in DER.
 func readContentInfo(data []byte) (kind asn1.ObjectIdentifier, content cryptobyte.String, err error) {
@@ -80,8 +80,8 @@ type certificateID struct {
 // readCertificateID reads a SignerIdentifier or RecipientIdentifier.
 func readCertificateID(s *cryptobyte.String, out *certificateID) bool {
 	var v cryptobyte.String
-	if s.PeekASN1Tag(context(0)) {
-		ok := s.ReadASN1(&v, context(0))
+	if s.PeekASN1Tag(contextTag(0)) {
+		ok := s.ReadASN1(&v, contextTag(0))
 		out.subjectKey = v
 		return ok
 	}

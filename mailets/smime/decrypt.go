@@ -101,8 +101,8 @@ func readEnveloped(kind asn1.ObjectIdentifier, s cryptobyte.String) (*enveloped,
 // readContent reads the encrypted content, in one piece or several.
 func (e *enveloped) readContent(s cryptobyte.String) bool {
 	var v cryptobyte.String
-	if s.PeekASN1Tag(context(0)) {
-		ok := s.ReadASN1(&v, context(0))
+	if s.PeekASN1Tag(contextTag(0)) {
+		ok := s.ReadASN1(&v, contextTag(0))
 		e.content = v
 		return ok
 	}

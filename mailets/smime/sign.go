@@ -48,13 +48,16 @@ var oidEmailAddress = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 1}
 // Addresses returns the e-mail addresses of a certificate, the one in its
 // subject first (RFC 8550 §3).
 func Addresses(c *x509.Certificate) []string {
-	var out []string
+	return append(subjectAddresses(c), c.EmailAddresses...)
+}
+
+func subjectAddresses(c *x509.Certificate) (out []string) {
 	for _, n := range c.Subject.Names {
 		if s, ok := n.Value.(string); ok && n.Type.Equal(oidEmailAddress) {
 			out = append(out, s)
 		}
 	}
-	return append(out, c.EmailAddresses...)
+	return out
 }
 
 // sign returns a detached signature (SHA-256) of data, in DER.

@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -312,10 +314,45 @@ func (t *Trust) check(c *x509.Certificate, others []*x509.Certificate) error {
 	for _, o := range others {
 		between.AddCert(o)
 	}
-	_, err := c.Verify(x509.VerifyOptions{Roots: t.Roots, Intermediates: between, CurrentTime: now(),
+	chains, err := c.Verify(x509.VerifyOptions{Roots: t.Roots, Intermediates: between, CurrentTime: now(),
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}})
 	if err != nil {
 		return fmt.Errorf("its certificate is not trusted: %w", err)
 	}
+	if !slices.ContainsFunc(chains, mayCertify) {
+		return errors.New("its certificate is not trusted: its authority may not certify the address in its subject")
+	}
 	return nil
+}
+
+// mayCertify reports whether the constraints of all authorities in a chain allow
+// the addresses in the subject of its first certificate. Package x509 looks at
+// the other addresses alone.
+//
+// Source: RFC 5280 §4.2.1.10.
+func mayCertify(chain []*x509.Certificate) bool {
+	for _, address := range subjectAddresses(chain[0]) {
+		allows := func(constraint string) bool { return inConstraint(address, constraint) }
+		for _, ca := range chain[1:] {
+			if slices.ContainsFunc(ca.ExcludedEmailAddresses, allows) ||
+				len(ca.PermittedEmailAddresses) > 0 && !slices.ContainsFunc(ca.PermittedEmailAddresses, allows) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// inConstraint reports whether a constraint, which is a mailbox, a host or a
+// domain with a dot in front, covers an address.
+func inConstraint(address, constraint string) bool {
+	at := strings.LastIndexByte(address, '@')
+	local, host := address[:max(at, 0)], address[at+1:]
+	if i := strings.LastIndexByte(constraint, '@'); i >= 0 {
+		return at >= 0 && local == constraint[:i] && strings.EqualFold(host, constraint[i+1:])
+	}
+	if strings.HasPrefix(constraint, ".") {
+		return len(host) > len(constraint) && strings.EqualFold(host[len(host)-len(constraint):], constraint)
+	}
+	return strings.EqualFold(host, constraint)
 }
