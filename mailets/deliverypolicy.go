@@ -52,6 +52,15 @@ func fingerprint(words ...string) string {
 	return hex.EncodeToString(sum[:4])
 }
 
+// twin is appended to the name that a mailet has in the counter of attempts, in
+// case others before it are the same in names, the parameters it is made of.
+func twin(p *conf.Params, names ...string) string {
+	if n := p.Twin(names...); n > 0 {
+		return fmt.Sprintf(" #%d", n+1)
+	}
+	return ""
+}
+
 // handOverPlan is RemoteDelivery's plan with shorter delays by default.
 func handOverPlan(p *conf.Params) remote.Plan {
 	retries := p.Int("maxRetries", defaultHandOverRetries)

@@ -84,7 +84,7 @@ func newLMTPDelivery(s Services) container.MailetFactory {
 			Timeout: timeLimit(p, "timeout", lmtpTimeout), ConnectTimeout: timeLimit(p, "connectTimeout", lmtpConnectTimeout),
 		}
 		l := &LMTPDelivery{policy: newPolicy(s, p, delivery.Config{
-			Name: "LMTPDelivery", ID: "LMTPDelivery " + c.Address, Batch: lmtpRecipients, Limit: c.Timeout}, 10)}
+			Name: "LMTPDelivery", ID: "LMTPDelivery " + c.Address + twin(p, "server"), Batch: lmtpRecipients, Limit: c.Timeout}, 10)}
 		if c.Address == "" {
 			return l
 		}

@@ -118,6 +118,7 @@ func newPipe(s Services) container.MailetFactory {
 		if len(prog.Env) > 0 || p.Has("directory") {
 			id += " " + fingerprint(append([]string{prog.Dir}, prog.Env...)...)
 		}
+		id += twin(p, "program", "argument", "environment", "directory")
 		return &Pipe{newPolicy(s, p, delivery.Config{Name: "Pipe", ID: id, Batch: 1, Limit: prog.Timeout}, 5), prog}
 	}
 }

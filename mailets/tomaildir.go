@@ -66,7 +66,7 @@ func newToMaildir(s Services) container.MailetFactory {
 	return func(p *conf.Params) container.Mailet {
 		path := p.Required("path")
 		t := &ToMaildir{folder: p.String("folder", mailbox.Inbox)}
-		c := delivery.Config{Name: "ToMaildir", ID: "ToMaildir " + path + " " + t.folder}
+		c := delivery.Config{Name: "ToMaildir", ID: "ToMaildir " + path + " " + t.folder + twin(p, "path", "folder")}
 		if path != "" {
 			var err error
 			if t.layout, err = mailbox.NewAnyLayout(s.MailDir, path); err != nil {

@@ -102,7 +102,7 @@ func newWebhook(s Services) container.MailetFactory {
 				host = w.hook.Place()
 			}
 		}
-		w.policy = newPolicy(s, p, delivery.Config{Name: "Webhook", ID: "Webhook " + host + " " + fingerprint(c.URL, c.Format),
+		w.policy = newPolicy(s, p, delivery.Config{Name: "Webhook", ID: "Webhook " + host + " " + fingerprint(c.URL, c.Format) + twin(p, "url", "format"),
 			Batch: webhookRecipients, Limit: c.Timeout}, 10)
 		return w
 	}
