@@ -2,6 +2,7 @@ package mailets
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -105,5 +106,31 @@ func TestSieveNoMoreCopies(t *testing.T) {
 		if err := rig.Service(t.Context(), m, out); err != nil || len(m.Recipients) != 2 || out.Len() > 0 || len(out.TakeForks()) > 0 {
 			t.Errorf("%s: %v, left %s", script, err, sieveState(m))
 		}
+	}
+}
+
+// A mail that runs again after a crash has copies of the same names, so that none
+// is stored twice; whether somebody was answered in between changes nothing.
+func TestSieveCopiesAfterCrash(t *testing.T) {
+	rig := newSieveRig(t, map[string]string{"bob@example.com": sieveAll +
+		`vacation :addresses "x@y.test" "away"; redirect :copy "x@far.test"; fileinto "A"; addheader "X-Edit" "1"; fileinto "B"; keep;`})
+	names := func() (list []string) {
+		m := testMail("bob@example.com", "alice@example.com")
+		m.ID, m.Name = "id", "Mail1"
+		m.Message.SetHeader(mime.Add(m.Message.Header(), "To", "x@y.test"))
+		out := serve(t, rig, m)
+		for _, e := range out.Entries() {
+			if e.Mail.Attributes[attrSieveRedirect] != nil {
+				list = append(list, e.Mail.Name)
+			}
+		}
+		for _, f := range out.TakeForks() {
+			list = append(list, f.Name)
+		}
+		return list
+	}
+	first, second := names(), names()
+	if len(first) != 2 || !slices.Equal(first, second) {
+		t.Errorf("got %q, then %q", first, second)
 	}
 }

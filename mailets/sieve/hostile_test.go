@@ -20,6 +20,7 @@ func TestBudgetOfLists(t *testing.T) {
 		{"stars", `if header :matches "a" "` + strings.Repeat("*", 20_000) + `c" {}`, "a: b\r\n"},
 		{"stars of an address", `if address :matches "to" "` + strings.Repeat("*", 20_000) + `x" {}`, "to: b@c\r\n"},
 		{"names", "if header " + list("a", 5000) + ` "c" {}`, "a: b\r\n"},
+		{"short fields", strings.Repeat(`deleteheader :index 1 "a";`, 20), "a:b\r\n"},
 		{"counted", `if header :count "lt" ` + list("a", 5000) + ` "1" {}`, "a: b\r\n"},
 		{"addresses", "if address " + list("to", 5000) + ` "c" {}`, "to: b@c\r\n"},
 		{"types", "if body :content " + list("a", 10_000) + ` "c" {}`, "Content-Type: multipart/mixed; boundary=b\r\n"},

@@ -201,7 +201,7 @@ func (r *run) values(name string) ([]string, error) {
 	}
 	list := make([]string, len(raw))
 	for i, v := range raw {
-		if err := r.spend(len(v)); err != nil {
+		if err := r.spend(fieldCost/4 + len(v)); err != nil {
 			return nil, err
 		}
 		list[i] = strings.TrimSpace(mime.DecodeText(v))
@@ -213,6 +213,9 @@ func (r *run) values(name string) ([]string, error) {
 	return list, nil
 }
 
+// fieldCost is what it costs to read one field of the header, however short it is.
+const fieldCost = 16
+
 // raw returns the unfolded values of the fields called name, in lower case. The
 // header is read once for all names.
 func (r *run) raw(name string) ([]string, error) {
@@ -222,6 +225,10 @@ func (r *run) raw(name string) ([]string, error) {
 		}
 		r.index = map[string][]string{}
 		for f := range mime.Fields(r.header) {
+			if err := r.spend(fieldCost); err != nil {
+				r.index = nil
+				return nil, err
+			}
 			key := strings.ToLower(string(f.Name))
 			r.index[key] = append(r.index[key], f.Value())
 		}
