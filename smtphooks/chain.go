@@ -2,6 +2,7 @@ package smtphooks
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 	"runtime/debug"
 	"slices"
@@ -33,6 +34,7 @@ type Chain struct {
 	quit       []QuitHook
 	authHooks  []AuthHook
 	lifespan   []LifespanHook
+	limits     []RecipientLimit
 	deliver    []DeliverToRecipientHook
 	deliverAll []DeliverMessageHook
 	local      Local
@@ -131,6 +133,7 @@ func (c *Chain) add(h any) {
 	appendIf(&c.quit, h)
 	appendIf(&c.authHooks, h)
 	appendIf(&c.lifespan, h)
+	appendIf(&c.limits, h)
 	appendIf(&c.deliver, h)
 	appendIf(&c.deliverAll, h)
 	appendIf(&c.heirs, h)
@@ -202,7 +205,21 @@ func (c *Chain) Keywords(s *Session) []string {
 	for _, h := range c.keywords {
 		out = append(out, h.EhloKeywords(s)...)
 	}
+	if n := c.recipientLimit(); n > 0 {
+		out = append(out, fmt.Sprintf("LIMITS RCPTMAX=%d", n)) // RFC 9422
+	}
 	return out
+}
+
+// recipientLimit returns how many recipients one mail may have; 0 is no limit.
+func (c *Chain) recipientLimit() int {
+	least := 0
+	for _, h := range c.limits {
+		if n := h.RecipientLimit(); n > 0 && (least == 0 || n < least) {
+			least = n
+		}
+	}
+	return least
 }
 
 // Extensions returns the EHLO lines at the beginning.

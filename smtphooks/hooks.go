@@ -82,6 +82,12 @@ type AuthHook interface {
 	Auth(ctx context.Context, s *Session, user, password string) (name string, ok bool, err error)
 }
 
+// A RecipientLimit is a hook that takes so many recipients of one mail; EHLO
+// announces the smallest limit (LIMITS, RFC 9422). 0 is no limit.
+type RecipientLimit interface {
+	RecipientLimit() int
+}
+
 // A LifespanHook limits how long a connection lasts; with several the shortest
 // time counts.
 type LifespanHook interface {

@@ -14,13 +14,15 @@ import (
 //
 // The reply to the first one too many, and to all that follow, is
 // "452 4.5.3 Requested action not taken: max recipients reached"; the client
-// sends another mail to the rest (RFC 5321 §4.5.3.1.10).
+// sends another mail to the rest (RFC 5321 §4.5.3.1.10). The answer to EHLO tells
+// the limit (LIMITS RCPTMAX=100, RFC 9422), unless <disabledFeatures> names LIMITS.
 //
 // Parameters:
 //
 //   - maxRcpt (default 0, which is no limit): the number of recipients.
 //
-// Differs from James: there 0 refuses every recipient.
+// Differs from James: there 0 refuses every recipient, and EHLO does not tell the
+// limit.
 type MaxRcptHandler struct{ limit int }
 
 func newMaxRcpt(p *conf.Params, _ Services) any {
@@ -30,6 +32,9 @@ func newMaxRcpt(p *conf.Params, _ Services) any {
 	}
 	return h
 }
+
+// RecipientLimit implements RecipientLimit.
+func (h *MaxRcptHandler) RecipientLimit() int { return max(h.limit, 0) }
 
 // Rcpt implements RcptHook.
 func (h *MaxRcptHandler) Rcpt(_ context.Context, s *Session, _ Recipient) Decision {

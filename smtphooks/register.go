@@ -8,12 +8,15 @@ const (
 	protocol = "org.apache.james.protocols.smtp.core."
 	api      = "org.apache.james.protocols.api.handler."
 
+	ours = "com.github.mailetd." // classes that James does not have
+
 	pkgCrowdsec     = "org.apache.james.crowdsec."
 	pkgSpamAssassin = "org.apache.james.spamassassin."
 )
 
 // register adds every handler of this package. One line each, sorted.
 func register(r *Registry) {
+	r.Handler(ours+"DeliverByHook", newDeliverBy)
 	r.Handler(james+"AddDefaultAttributesMessageHook", newAddDefaultAttributes)
 	r.Handler(james+"AuthRequiredHook", newAuthRequired)
 	r.Handler(james+"AuthRequiredToRelayRcptHook", newAuthRequiredToRelay)

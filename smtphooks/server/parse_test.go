@@ -75,7 +75,7 @@ func TestConfigurationProblems(t *testing.T) {
 	for _, tc := range []struct{ xml, want string }{
 		{handler("org.apache.james.smtpserver.fastfail.ValidRcptHandlr"), `error: Can not load org.apache.james.smtpserver.fastfail.ValidRcptHandlr: no such handler class (did you mean "org.apache.james.smtpserver.fastfail.ValidRcptHandler"?)`},
 		{handler("ValidRcptHandler"), `error: Can not load ValidRcptHandler: no such handler class (did you mean "org.apache.james.smtpserver.fastfail.ValidRcptHandler"?); the full name must be written`},
-		{handler("org.apache.james.spamassassin.SpamAssassinHandler"), "error: Can not load org.apache.james.spamassassin.SpamAssassinHandler: a James class not available here; remove the <handler>"},
+		{handler("org.apache.james.examples.LoggingRcptHook"), "error: Can not load org.apache.james.examples.LoggingRcptHook: an example of James, which writes each recipient to its log; the log has them in any case: remove the <handler>"},
 		{handler("com.acme.Nothing"), "error: Can not load com.acme.Nothing: no such handler class; the full name must be written"},
 		{`<handlerchain coreHandlersPackage="com.acme.Core"/>`, "error: coreHandlersPackage: Can not load com.acme.Core: no such bundle"},
 		{`<handlerchain jmxHandlersPackage="com.acme.Monitor"/>`, "warning: jmxHandlersPackage com.acme.Monitor is ignored"},
