@@ -261,6 +261,8 @@ func (p *Publisher) dial(ctx context.Context, uri string, brokers int) (*session
 	limit := time.Now().Add(time.Until(end) / time.Duration(brokers))
 	ctx, cancel := context.WithDeadline(ctx, limit)
 	defer cancel()
+	stop := func() bool { return true }
+	defer func() { stop() }()
 	config := amqp091.Config{Properties: amqp091.NewConnectionProperties(), Dial: func(network, addr string) (net.Conn, error) {
 		var d net.Dialer
 		c, err := d.DialContext(ctx, network, addr)
@@ -268,7 +270,9 @@ func (p *Publisher) dial(ctx context.Context, uri string, brokers int) (*session
 			return nil, err
 		}
 		s.raw = &timedConn{c, p.Timeout}
-		return s.raw, c.SetDeadline(limit) // until the connection is open
+		// A deadline of the connection would be replaced by that of heartbeats.
+		stop = context.AfterFunc(ctx, func() { _ = c.Close() })
+		return s.raw, nil
 	}}
 	config.Properties.SetClientConnectionName("mailetd")
 	var err error
@@ -276,10 +280,11 @@ func (p *Publisher) dial(ctx context.Context, uri string, brokers int) (*session
 		if s.raw != nil {
 			_ = s.raw.Close()
 		}
+		if ctx.Err() != nil { // what the library makes of it may be anything
+			err = fmt.Errorf("open a connection: %w", ctx.Err())
+		}
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = s.raw.Close() })
-	defer stop()
 	if err := p.prepare(s); err != nil {
 		s.end()
 		if ctx.Err() != nil {

@@ -85,7 +85,7 @@ func TestTrouble(t *testing.T) {
 		{"refused", amqptest.Nack, "does not take the message"},
 		{"no confirm", amqptest.Silent, "deadline exceeded"},
 		{"lost", amqptest.Drop, "publish to exchange events: "},
-		{"mute", amqptest.Mute, "timeout"},
+		{"mute", amqptest.Mute, "deadline exceeded"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			b := amqptest.New(t)
