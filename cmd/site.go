@@ -232,7 +232,7 @@ func (s *site) build(store *sqlite.Store, r *conf.Report) *live {
 		DefaultDomain: s.directory.DefaultDomain, Hostname: s.hostname, Local: l.local, DNS: resolver,
 		Queue: queues, Log: s.log, Metrics: l.metrics, Mailboxes: s.openMailboxes(l), Process: l.process,
 		Greylist: store, ReadFile: s.dir.ReadFile,
-	}, server.Options{ConfDir: s.flags.conf}, r)
+	}, server.Options{ConfDir: s.flags.conf, DataDir: s.flags.data}, r)
 	if store == nil && s.web.Enabled {
 		s.checkAdmin(r)
 	}

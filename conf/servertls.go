@@ -15,13 +15,14 @@ type ServerTLS struct {
 	ClientAuth               bool   // a certificate signed by Truststore is required
 	Truststore               string // JKS, PKCS #12 or PEM
 	TruststoreSecret         string
+	ACME                     *ACME // obtains the certificates; then there is neither keystore nor key
 
 	// Where the files are named.
 	KeystorePos, PrivateKeyPos, CertificatesPos, TruststorePos Pos
 }
 
 var tlsElements = []string{"keystore", "keystoreType", "secret", "privateKey", "certificates", "supportedProtocols",
-	"supportedCipherSuites", "clientAuth", "enableOCSPCRLChecks", "sessionCache", "provider", "algorithm"}
+	"supportedCipherSuites", "clientAuth", "enableOCSPCRLChecks", "sessionCache", "provider", "algorithm", "acme"}
 
 // tls reads <tls>; with both switches off nothing below is looked at.
 func (in smtpElem) tls() *ServerTLS {
@@ -54,6 +55,12 @@ func (in smtpElem) keys(c *ServerTLS) {
 	c.Keystore, c.Secret = in.str("keystore", ""), in.str("secret", "")
 	c.PrivateKey, c.Certificates = in.str("privateKey", ""), in.str("certificates", "")
 	c.KeystorePos, c.PrivateKeyPos, c.CertificatesPos = in.pos("keystore"), in.pos("privateKey"), in.pos("certificates")
+	if c.ACME = in.acme(); c.ACME != nil {
+		if c.Keystore != "" || c.PrivateKey != "" || c.Certificates != "" {
+			in.r.Errorf(c.ACME.Pos, "<acme> obtains key and certificate; remove it, or <keystore>, <privateKey> and <certificates>")
+		}
+		return
+	}
 	if c.Keystore == "" {
 		if c.PrivateKey == "" || c.Certificates == "" {
 			in.r.Errorf(c.Pos, "keystore or (privateKey and certificates) needs to get configured")

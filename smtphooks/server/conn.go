@@ -75,7 +75,7 @@ func newConn(e *endpoint, nc net.Conn, peer netip.Addr) *conn {
 	c.in = newInput(c.read)
 	c.s = smtphooks.NewSession(newID(), peer, e.server.reverse)
 	c.s.Server, c.s.Hello = e.cfg.Name, e.hello
-	c.s.StartTLS = e.cfg.TLS != nil && e.cfg.TLS.StartTLS
+	c.s.StartTLS = e.cfg.TLS != nil && e.cfg.TLS.StartTLS && e.hasCertificate()
 	c.refresh()
 	return c
 }

@@ -67,7 +67,20 @@ func (s *Server) Reload(ctx context.Context, cfgs []conf.SMTPServer, reg *smtpho
 	for _, k := range m.left {
 		k.drop()
 	}
+	if ctx := s.accepting(); ctx != nil {
+		s.obtainCertificates(ctx)
+	}
 	return nil
+}
+
+// accepting returns the context of Run, nil when Run does not accept connections.
+func (s *Server) accepting() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.work == nil {
+		return nil
+	}
+	return s.work.accepting
 }
 
 // place is one address of the new configuration.

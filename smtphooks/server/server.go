@@ -26,6 +26,7 @@ type Options struct {
 	ConfDir          string        // where certificates are looked for
 	Grace            time.Duration // for messages on their way at shutdown; 0 means 4 seconds
 	AuthFailureDelay time.Duration // before the answer to wrong credentials (usersrepository.xml, verifyFailureDelay)
+	DataDir          string        // below which certificates are kept that ACME authorities give
 }
 
 const defaultGrace = 4 * time.Second
@@ -38,6 +39,7 @@ type Server struct {
 	services smtphooks.Services
 	counters map[string]prometheus.Counter
 	limiter  *throttle.Limiter
+	acme     *authorities
 
 	reloading sync.Mutex // by one goroutine at a time
 
@@ -70,7 +72,7 @@ func New(cfgs []conf.SMTPServer, reg *smtphooks.Registry, services smtphooks.Ser
 	}
 	options.Grace = cmp.Or(options.Grace, defaultGrace)
 	s := &Server{options: options, services: services, conns: map[*conn]struct{}{}, counters: map[string]prometheus.Counter{},
-		limiter: throttle.New(nil)}
+		limiter: throttle.New(nil), acme: &authorities{storage: options.DataDir, log: services.Log, clients: map[authority]*acmeClient{}}}
 	for name, help := range counters {
 		if services.Metrics != nil {
 			s.counters[name] = services.Metrics.Counter("mailetd_smtp_"+name+"_total", help)
@@ -172,6 +174,18 @@ func (w *work) accept(k *socket) {
 	})
 }
 
+// obtainCertificates turns to the ACME authorities of all servers.
+func (s *Server) obtainCertificates(ctx context.Context) {
+	s.mu.Lock()
+	endpoints := s.endpoints
+	s.mu.Unlock()
+	for _, e := range endpoints {
+		if a := e.acme(); a != nil {
+			s.acme.obtain(ctx, a)
+		}
+	}
+}
+
 // Run serves clients until ctx is done, or a port cannot be listened on any
 // more. Then it closes the ports, ends idle connections with 421, and gives
 // messages on their way the grace period to arrive and be committed. It returns
@@ -185,7 +199,9 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stopServing()
 	w.serving = serving
 
+	defer s.acme.end()
 	s.begin(w)
+	s.obtainCertificates(w.accepting)
 	<-w.accepting.Done()
 	s.end()
 	w.accepts.Wait()

@@ -30,10 +30,10 @@ func (e *placedError) Unwrap() error { return e.err }
 // when that was read.
 func (e *endpoint) setUpTLS(r *conf.Report) {
 	cfg := e.cfg.TLS
-	if cfg == nil || cfg.Keystore == "" && (cfg.PrivateKey == "" || cfg.Certificates == "") || cfg.ClientAuth && cfg.Truststore == "" {
+	if cfg == nil || (cfg.Keystore == "" && (cfg.PrivateKey == "" || cfg.Certificates == "") && e.acme() == nil) || cfg.ClientAuth && cfg.Truststore == "" {
 		return
 	}
-	t, err := loadTLS(cfg, e.server.options.ConfDir)
+	t, err := e.loadTLS()
 	if err != nil {
 		pos := cfg.Pos
 		var placed *placedError
@@ -59,7 +59,7 @@ func (e *endpoint) reloadTLS() error {
 	if e.cfg.TLS == nil {
 		return nil
 	}
-	t, err := loadTLS(e.cfg.TLS, e.server.options.ConfDir)
+	t, err := e.loadTLS()
 	if err != nil {
 		return fmt.Errorf("reload certificates of %s: %w", e.cfg.Name, err)
 	}
@@ -70,18 +70,35 @@ func (e *endpoint) reloadTLS() error {
 	return nil
 }
 
-// loadTLS reads the files that cfg names and returns what connections use.
-// Errors are of type *placedError.
-func loadTLS(cfg *conf.ServerTLS, confDir string) (*tls.Config, error) {
-	pairs, err := loadKeys(cfg, confDir)
-	if err != nil {
-		return nil, err
+// acme returns where the certificates come from, if not from files.
+func (e *endpoint) acme() *conf.ACME {
+	if e.cfg.TLS == nil || e.cfg.TLS.ACME == nil || len(e.cfg.TLS.ACME.Domains) == 0 {
+		return nil
 	}
+	return e.cfg.TLS.ACME
+}
+
+// hasCertificate reports whether STARTTLS can be offered: before an ACME authority
+// has given the first certificate it would only keep mail away.
+func (e *endpoint) hasCertificate() bool {
+	a := e.acme()
+	return a == nil || e.server.acme.has(a)
+}
+
+// loadTLS reads the files that the configuration names and returns what connections
+// use. Errors are of type *placedError.
+func (e *endpoint) loadTLS() (*tls.Config, error) {
+	cfg, confDir := e.cfg.TLS, e.server.options.ConfDir
 	out := &tls.Config{
-		Certificates: pairs,
 		MinVersion:   cfg.MinVersion,
 		MaxVersion:   cfg.MaxVersion,
 		CipherSuites: cfg.CipherSuites,
+	}
+	var err error
+	if a := e.acme(); a != nil {
+		out.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return e.server.acme.certificate(a, hello) }
+	} else if out.Certificates, err = loadKeys(cfg, confDir); err != nil {
+		return nil, err
 	}
 	if !cfg.ClientAuth {
 		return out, nil
