@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/mailetd/mailetd/conf"
@@ -32,7 +33,10 @@ import (
 //     attachError, passThrough, fakeDomainCheck, debug: as in Bounce.
 //
 // A notice that this class has sent and that comes by again, because it could
-// not be delivered, gives no further one. The notice has the null reverse-path.
+// not be delivered, gives no further one; nor does the fourth in a row of notices
+// about notices of other servers (field X-Mailetd-Notices), so that two servers
+// whose postmasters cannot be reached come to an end. The notice has the null
+// reverse-path.
 //
 // Differs from James: the reverse-path is null and Auto-Submitted is
 // auto-generated; there is no notice about a notice; otherwise as Bounce.
@@ -53,12 +57,13 @@ func newNotifyPostmaster(s Services) container.MailetFactory {
 
 // Service sends the notice.
 func (n *NotifyPostmaster) Service(_ context.Context, m *container.Mail, out *container.Outbox) error {
-	if !n.own(m) {
+	if about := noticesBefore(m); about < maxNotices && !n.own(m) {
 		to := n.postmaster.Path()
 		if n.to == wordUnaltered {
 			to = originalTo(m)
 		}
-		if err := n.notify(m, out, n.postmaster, to, "auto-generated"); err != nil {
+		if err := n.notify(m, out, n.postmaster, to, "auto-generated",
+			headField{noticesField, strconv.Itoa(about + 1)}); err != nil {
 			return fmt.Errorf("notify postmaster: %w", err)
 		}
 	}
@@ -66,6 +71,25 @@ func (n *NotifyPostmaster) Service(_ context.Context, m *container.Mail, out *co
 		m.State = container.StateGhost
 	}
 	return nil
+}
+
+// noticesField says in a notice how many notices led to it, itself included.
+const (
+	noticesField = "X-Mailetd-Notices"
+	maxNotices   = 4
+)
+
+// noticesBefore returns what a notice says about itself, 0 for other mail.
+func noticesBefore(m *container.Mail) int {
+	v, ok := mime.Get(m.Message.Header(), noticesField)
+	if !ok || !m.Sender.IsNull() {
+		return 0
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(v))
+	if err != nil || n < 0 {
+		return maxNotices // whoever wrote this wants no answer
+	}
+	return min(n, maxNotices)
 }
 
 // own reports whether m is one of the notices sent here: null sender,

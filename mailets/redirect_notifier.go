@@ -67,8 +67,8 @@ func readTo(p *conf.Params, words ...string) string {
 }
 
 // notify sends a notice about m to rcpt. To and Auto-Submitted are what to and
-// auto say; an empty to leaves the field out.
-func (n *notifier) notify(m *container.Mail, out *container.Outbox, rcpt container.Address, to, auto string) error {
+// auto say; an empty to leaves the field out. more comes behind them.
+func (n *notifier) notify(m *container.Mail, out *container.Outbox, rcpt container.Address, to, auto string, more ...headField) error {
 	from := n.from
 	if n.fromSender && !m.Sender.IsNull() {
 		from = m.Sender
@@ -82,6 +82,7 @@ func (n *notifier) notify(m *container.Mail, out *container.Outbox, rcpt contain
 	h = append(h, headField{"Subject", strings.TrimSpace(n.prefix + " " + subject)},
 		headField{"Message-ID", mime.MessageID(n.hostname)},
 		headField{"Auto-Submitted", auto}) // RFC 3834 §5
+	h = append(h, more...)
 	if id, ok := mime.Get(old, "Message-ID"); ok {
 		h = append(h, headField{"In-Reply-To", id})
 	}

@@ -478,7 +478,7 @@ func FuzzNotice(f *testing.F) {
 
 func checkNotice(t *testing.T, n *container.Mail) {
 	t.Helper()
-	known := []string{"Date", "From", "To", "Subject", "Message-Id", "Auto-Submitted", "In-Reply-To", "Mime-Version", "Content-Type", "Content-Transfer-Encoding"}
+	known := []string{"Date", "From", "To", "Subject", "Message-Id", "Auto-Submitted", "X-Mailetd-Notices", "In-Reply-To", "Mime-Version", "Content-Type", "Content-Transfer-Encoding"}
 	var raw bytes.Buffer
 	if _, err := n.Message.WriteTo(&raw); err != nil {
 		t.Fatal(err)
@@ -520,4 +520,29 @@ func checkNotice(t *testing.T, n *container.Mail) {
 	if parts < 1 || parts > 3 {
 		t.Fatalf("%d parts in\n%q", parts, raw.String())
 	}
+}
+
+// Two servers whose postmasters cannot be reached at each other's come to an end.
+func TestPostmastersOfTwoServers(t *testing.T) {
+	var servers []container.Mailet
+	for _, host := range []string{"a.test", "b.test"} {
+		s := testServices(t)
+		s.Hostname = host
+		r := container.NewRegistry()
+		Register(r, s)
+		servers = append(servers, mustLoad(t, r, "NotifyPostmaster", ""))
+	}
+	m := redirectMail()
+	m.Sender = container.Address{}
+	for n := range 20 {
+		out := serve(t, servers[n%2], m)
+		if out.Len() == 0 {
+			if n != 4 {
+				t.Errorf("no notice after %d of them, want 4", n)
+			}
+			return
+		}
+		m = onlyEntry(t, out)
+	}
+	t.Error("it goes on for ever")
 }
