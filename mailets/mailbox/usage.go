@@ -35,12 +35,14 @@ const (
 // they are (,S=), and a folder that has not changed is not read again. It is safe
 // for concurrent use.
 type Usage struct {
-	now func() time.Time
+	now     func() time.Time
+	measure func(ctx context.Context, dir string) (local.MailboxUse, error)
 
 	mu      sync.Mutex
 	layouts []Layout
 	boxes   map[string]measured
 	folders map[string]counted
+	busy    map[string]chan struct{} // boxes that are being measured; closed at the end
 }
 
 var _ local.Mailboxes = (*Usage)(nil)
@@ -59,7 +61,8 @@ type counted struct {
 
 // NewUsage returns a measure of the boxes that are where a Dispatcher puts them.
 func NewUsage() *Usage {
-	return &Usage{now: time.Now, boxes: map[string]measured{}, folders: map[string]counted{}}
+	return &Usage{now: time.Now, measure: measureFolder, boxes: map[string]measured{}, folders: map[string]counted{},
+		busy: map[string]chan struct{}{}}
 }
 
 // Add notes that boxes are at the places of a layout.
@@ -98,14 +101,45 @@ func (u *Usage) Use(ctx context.Context, user, domain string) (local.MailboxUse,
 	return sum, nil
 }
 
+// box returns what one box holds. Of many that ask about the same box at once, one
+// measures it: reading a large one takes long.
 func (u *Usage) box(ctx context.Context, dir string) (local.MailboxUse, error) {
-	start := u.now()
-	u.mu.Lock()
-	m, ok := u.boxes[dir]
-	u.mu.Unlock()
-	if ok && start.Before(m.good) {
-		return m.use, nil
+	for {
+		now := u.now()
+		u.mu.Lock()
+		m, ok := u.boxes[dir]
+		other, busy := u.busy[dir]
+		good := ok && now.Before(m.good)
+		done := make(chan struct{})
+		if !good && !busy {
+			u.busy[dir] = done
+		}
+		u.mu.Unlock()
+		switch {
+		case good:
+			return m.use, nil
+		case !busy:
+			defer u.measured(dir, done)
+			return u.measureBox(ctx, dir, now)
+		}
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return local.MailboxUse{}, fmt.Errorf("measure mailbox: %w", ctx.Err())
+		}
 	}
+}
+
+// measured lets those go on who wait for a measure to end.
+func (u *Usage) measured(dir string, done chan struct{}) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.busy, dir)
+	close(done)
+}
+
+func (u *Usage) measureBox(ctx context.Context, dir string, start time.Time) (local.MailboxUse, error) {
+	var m measured
 	boxes := []string{dir}
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -116,7 +150,6 @@ func (u *Usage) box(ctx context.Context, dir string) (local.MailboxUse, error) {
 			boxes = append(boxes, filepath.Join(dir, e.Name()))
 		}
 	}
-	m.use = local.MailboxUse{}
 	for _, b := range boxes {
 		for _, sub := range []string{"new", "cur"} {
 			use, err := u.folder(ctx, filepath.Join(b, sub))
@@ -153,7 +186,7 @@ func (u *Usage) folder(ctx context.Context, dir string) (use local.MailboxUse, e
 		return c.use, nil
 	}
 	start := u.now()
-	if use, err = measureFolder(ctx, dir); err != nil {
+	if use, err = u.measure(ctx, dir); err != nil {
 		return use, err
 	}
 	u.mu.Lock()

@@ -2,8 +2,11 @@ package mailbox
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -200,4 +203,60 @@ func goDeliver(s *Store, m *Message) <-chan error {
 	done := make(chan error, 1)
 	go func() { done <- s.Deliver(m) }()
 	return done
+}
+
+// A large mailbox is not read by everybody who asks at the same time, and nobody
+// waits longer than it is wanted.
+func TestUsageMeasuredOnce(t *testing.T) {
+	root := t.TempDir()
+	layout, err := NewLayout(root, DefaultPattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(root, "d/u/new"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	const asking = 10
+	u := NewUsage()
+	u.Add(layout)
+	base := time.Now()
+	var clock atomic.Int64 // seconds
+	var arrived, measures atomic.Int32
+	all, begun := make(chan struct{}), make(chan struct{}, asking)
+	u.now = func() time.Time {
+		if arrived.Add(1) == asking {
+			close(all)
+		}
+		return base.Add(time.Duration(clock.Load()) * time.Second)
+	}
+	u.measure = func(context.Context, string) (local.MailboxUse, error) {
+		measures.Add(1)
+		begun <- struct{}{}
+		<-all
+		clock.Store(1) // it took a second
+		return local.MailboxUse{Count: 7, Size: 70}, nil
+	}
+	var wg sync.WaitGroup
+	ask := func() {
+		if got, err := u.Use(t.Context(), "u", "d"); err != nil || got.Count != 7 {
+			t.Errorf("got %v, %v", got, err)
+		}
+	}
+	wg.Go(ask)
+	<-begun
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if _, err := u.Use(ended, "u", "d"); !errors.Is(err, context.Canceled) {
+		t.Errorf("who does not want to wait got %v", err)
+	}
+	for range asking - 2 {
+		wg.Go(ask)
+	}
+	wg.Wait()
+	if n := measures.Load(); n != 1 {
+		t.Errorf("the mailbox was read %d times, want once", n)
+	}
+	if len(u.busy) != 0 {
+		t.Error("it is still being measured")
+	}
 }
