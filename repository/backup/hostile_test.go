@@ -290,3 +290,21 @@ func TestCutAnywhere(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestCanceledWithinAFile: who gives up does not wait for the end of a large file.
+func TestCanceledWithinAFile(t *testing.T) {
+	data := t.TempDir()
+	openStore(t, data).Close(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
+	var out bytes.Buffer
+	if _, err := Write(ctx, &slow{&out, 100_000, cancel}, source(data)); !errors.Is(err, context.Canceled) || out.Len() > 200_000 {
+		t.Errorf("backup: %d octets, %v", out.Len(), err)
+	}
+	good := made(t)
+	ctx, cancel = context.WithCancel(t.Context())
+	read := &slow{io.Discard, 100_000, cancel}
+	in := io.TeeReader(bytes.NewReader(good), read)
+	if _, _, err := Restore(ctx, in, filepath.Join(t.TempDir(), "data")); !errors.Is(err, context.Canceled) || read.left < -100_000 {
+		t.Errorf("restore: %d octets, %v", 100_000-read.left, err)
+	}
+}

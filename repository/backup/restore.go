@@ -209,7 +209,7 @@ func (x *extract) file(name string, h *tar.Header) error {
 		return err
 	}
 	note(x.sum, name, h.Size)
-	n, err := io.Copy(io.MultiWriter(f, x.sum), x.tar)
+	n, err := io.Copy(io.MultiWriter(f, x.sum), untilDone{x.ctx, x.tar})
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}

@@ -111,7 +111,7 @@ func (a *archive) add(name string, info fs.FileInfo, content io.Reader) error {
 		return err
 	}
 	note(a.sum, name, h.Size)
-	n, err := io.Copy(io.MultiWriter(a.tar, a.sum), content)
+	n, err := io.Copy(io.MultiWriter(a.tar, a.sum), untilDone{a.ctx, content})
 	if err == nil && n < h.Size {
 		err = io.ErrUnexpectedEOF
 	}
@@ -121,6 +121,19 @@ func (a *archive) add(name string, info fs.FileInfo, content io.Reader) error {
 	a.Files++
 	a.Bytes += n
 	return nil
+}
+
+// untilDone is a reader that ends with a context.
+type untilDone struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (u untilDone) Read(b []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.Reader.Read(b)
 }
 
 // note adds the name and size of a file to the sum.
