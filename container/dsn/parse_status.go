@@ -17,7 +17,7 @@ import (
 type group map[string]string
 
 var (
-	messageFields   = []string{"original-envelope-id", "reporting-mta", "dsn-gateway", "received-from-mta", "arrival-date"}
+	messageFields   = []string{"original-envelope-id", "reporting-mta", "dsn-gateway", "received-from-mta", "arrival-date", "deliver-by-date"}
 	recipientFields = []string{"original-recipient", "final-recipient", "action", "status", "remote-mta", "diagnostic-code", "last-attempt-date", "final-log-id", "will-retry-until", "smtp-remote-recipient"}
 )
 
@@ -100,7 +100,10 @@ func (r *Report) parseMessage(g group) error {
 		return errors.New("DSN-Gateway, but nothing was translated")
 	}
 	var err error
-	r.ArrivalDate, err = g.date("arrival-date")
+	if r.ArrivalDate, err = g.date("arrival-date"); err != nil {
+		return err
+	}
+	r.DeliverBy, err = g.date("deliver-by-date") // RFC 2852
 	return err
 }
 

@@ -239,8 +239,9 @@ func TestHugeReply(t *testing.T) {
 }
 
 func TestRoundTrip(t *testing.T) {
-	parsed, _ := message(t, failedReport())
 	want := failedReport()
+	want.DeliverBy = arrived.Add(time.Hour)
+	parsed, _ := message(t, want)
 	want.Original, parsed.Original = nil, nil
 	want.Recipients[0].Diagnostic = "550 5.7.1 no thanks"
 	for i, pair := range [][2]string{
@@ -253,7 +254,7 @@ func TestRoundTrip(t *testing.T) {
 		}
 	}
 	got, exp := parsed.Recipients[0], want.Recipients[0]
-	if !got.LastAttempt.Equal(exp.LastAttempt) || !parsed.ArrivalDate.Equal(want.ArrivalDate) {
+	if !got.LastAttempt.Equal(exp.LastAttempt) || !parsed.ArrivalDate.Equal(want.ArrivalDate) || !parsed.DeliverBy.Equal(want.DeliverBy) {
 		t.Errorf("dates: %v, %v", got.LastAttempt, parsed.ArrivalDate)
 	}
 	got.LastAttempt, exp.LastAttempt = time.Time{}, time.Time{}
