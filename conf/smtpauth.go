@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -166,7 +167,7 @@ const wellKnown = "/.well-known/openid-configuration"
 func (in smtpElem) oidc() *OIDC {
 	in.warnUnknown([]string{"oidcConfigurationURL", "issuer", "jwksURL", "claim", "scope", "aud", "introspection", "userinfo"})
 	o := &OIDC{
-		ConfigurationURL: in.url("oidcConfigurationURL"), JWKSURL: in.url("jwksURL"),
+		ConfigurationURL: in.url("oidcConfigurationURL"), JWKSURL: in.secureURL("jwksURL"),
 		Claim: in.needed("claim"), Scope: in.needed("scope"), Audience: in.str("aud", ""),
 	}
 	o.Issuer = strings.TrimRight(in.str("issuer", strings.TrimSuffix(strings.TrimRight(o.ConfigurationURL, "/"), wellKnown)), "/")
@@ -178,12 +179,12 @@ func (in smtpElem) oidc() *OIDC {
 	if c := in.e.SelectElement("introspection"); c != nil {
 		i := smtpElem{in.f, c, in.r}
 		i.warnUnknown([]string{"url", "auth"})
-		o.IntrospectionURL, o.IntrospectionAuth = i.url("url"), i.str("auth", "")
+		o.IntrospectionURL, o.IntrospectionAuth = i.secureURL("url"), i.str("auth", "")
 	}
 	if c := in.e.SelectElement("userinfo"); c != nil {
 		u := smtpElem{in.f, c, in.r}
 		u.warnUnknown([]string{"url"})
-		o.UserinfoURL = u.url("url")
+		o.UserinfoURL = u.secureURL("url")
 		if o.IntrospectionURL != "" {
 			in.r.Warnf(in.f.Pos(c), "<userinfo> is not asked, as in James: there is <introspection>")
 		}
@@ -212,6 +213,20 @@ func (in smtpElem) url(name string) string {
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		in.r.Errorf(in.pos(name), "<%s> is %q; want a URL such as https://sso.example.com/...", name, v)
 		return ""
+	}
+	return v
+}
+
+// secureURL is url, and a warning when what it answers, on which logins depend,
+// crosses a network in clear.
+func (in smtpElem) secureURL(name string) string {
+	v := in.url(name)
+	u, err := url.Parse(v)
+	if v == "" || err != nil || u.Scheme == "https" || strings.EqualFold(u.Hostname(), "localhost") {
+		return v
+	}
+	if ip, err := netip.ParseAddr(u.Hostname()); err != nil || !ip.IsLoopback() {
+		in.r.Warnf(in.pos(name), "<%s> is not https: whoever can change its answers can log in as anybody", name)
 	}
 	return v
 }

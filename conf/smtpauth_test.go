@@ -13,7 +13,7 @@ import (
 var defaultFailures = AuthFailures{PerAddress: 10, PerUser: 5, Window: 10 * time.Minute, Block: time.Minute, MaxBlock: time.Hour}
 
 const oidcXML = `<oidc><oidcConfigurationURL>https://sso.test/realms/a/.well-known/openid-configuration</oidcConfigurationURL>
-	<jwksURL>http://sso.test:8080/certs</jwksURL><claim>email</claim><scope>openid profile</scope><aud>mail</aud>%s</oidc>`
+	<jwksURL>https://sso.test:8080/certs</jwksURL><claim>email</claim><scope>openid profile</scope><aud>mail</aud>%s</oidc>`
 
 func TestMechanisms(t *testing.T) {
 	oidc := fmt.Sprintf(oidcXML, "")
@@ -39,7 +39,7 @@ func TestMechanisms(t *testing.T) {
 
 func TestOIDC(t *testing.T) {
 	base := OIDC{ConfigurationURL: "https://sso.test/realms/a/.well-known/openid-configuration", Issuer: "https://sso.test/realms/a",
-		JWKSURL: "http://sso.test:8080/certs", Claim: "email", Scope: "openid profile", Audience: "mail"}
+		JWKSURL: "https://sso.test:8080/certs", Claim: "email", Scope: "openid profile", Audience: "mail"}
 	with := func(change func(*OIDC)) OIDC { o := base; change(&o); return o }
 	for _, tc := range []struct {
 		more string
@@ -65,6 +65,8 @@ func TestAuthProblems(t *testing.T) {
 		{"<oidc>" + url + rest + "</oidc>", "error: 'aud' is mandatory for secure set up"},
 		{"<oidc>" + rest + "<aud>x</aud></oidc>", "error: `oidcConfigurationURL` property need to be specified inside the oidc tag"},
 		{"<oidc>" + url + "<jwksURL>ftp://a/b</jwksURL><claim>sub</claim><scope>openid</scope><aud>x</aud></oidc>", `error: <jwksURL> is "ftp://a/b"; want a URL`},
+		{"<oidc>" + url + "<jwksURL>http://sso.test/b</jwksURL><claim>sub</claim><scope>openid</scope><aud>x</aud></oidc>", "warning: <jwksURL> is not https: whoever can change"},
+		{"<oidc>" + url + rest + "<aud>x</aud><userinfo><url>http://sso.test/u</url></userinfo></oidc>", "warning: <url> is not https: whoever can change"},
 		{"<oidc>" + url + rest + "<aud>x</aud><introspection/></oidc>", "error: `url` property need to be specified inside the introspection tag"},
 		{"<oidc>" + url + rest + "<aud>x</aud><introspection><url>https://a.test/i</url></introspection><userinfo><url>https://a.test/u</url></userinfo></oidc>", "warning: <userinfo> is not asked"},
 		{"<oidc>" + url + rest + "<aud>x</aud><audience/></oidc>", "warning: <audience> is not an element of <oidc>"},
@@ -76,6 +78,16 @@ func TestAuthProblems(t *testing.T) {
 		_, problems := readSMTP("\n<auth>" + tc.xml + "</auth>\n<handlerchain/>")
 		if len(problems) != 1 || problems[0].Pos.Line != 2 || !strings.HasPrefix(fmt.Sprintf("%s: %s", problems[0].Severity, problems[0].Text), tc.want) {
 			t.Errorf("%s:\ngot  %v\nwant %s", tc.xml, problems, tc.want)
+		}
+	}
+}
+
+// TestOIDCOnThisMachine: what does not leave the machine needs no encryption.
+func TestOIDCOnThisMachine(t *testing.T) {
+	for _, host := range []string{"localhost", "LOCALHOST:8080", "127.0.0.1:1", "127.1.2.3", "[::1]:80"} {
+		_, problems := readSMTP("<handlerchain/><auth>" + strings.Replace(fmt.Sprintf(oidcXML, ""), "https://sso.test:8080", "http://"+host, 1) + "</auth>")
+		if len(problems) > 0 {
+			t.Errorf("%s: %v", host, problems)
 		}
 	}
 }
