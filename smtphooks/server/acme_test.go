@@ -34,12 +34,13 @@ type acmeAuthority struct {
 	key       *ecdsa.PrivateKey
 	root      *x509.Certificate
 
-	mu     sync.Mutex
-	nonces int
-	valid  bool // the challenge was answered
-	chain  []byte
-	orders int
-	domain string
+	mu      sync.Mutex
+	nonces  int
+	valid   bool // the challenge was answered
+	refused bool // or was not
+	chain   []byte
+	orders  int
+	domain  string
 }
 
 func newAuthority(t *testing.T, challenge string) *acmeAuthority {
@@ -78,8 +79,11 @@ func (a *acmeAuthority) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	payload := a.payload(r)
 	status := func() string {
-		if a.valid {
+		switch {
+		case a.valid:
 			return "valid"
+		case a.refused:
+			return "invalid"
 		}
 		return "pending"
 	}
@@ -94,7 +98,7 @@ func (a *acmeAuthority) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/new":
 		var o struct{ Identifiers []struct{ Value string } }
 		_ = json.Unmarshal(payload, &o)
-		a.domain, a.valid = o.Identifiers[0].Value, false
+		a.domain, a.valid, a.refused = o.Identifiers[0].Value, false, false
 		a.orders++
 		w.Header().Set("Location", a.URL+"/order")
 		a.write(w, 201, a.order("pending"))
@@ -104,6 +108,7 @@ func (a *acmeAuthority) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.write(w, 200, map[string]any{"status": status(), "identifier": map[string]string{"type": "dns", "value": a.domain}, "challenges": []any{challenge}})
 	case "/challenge":
 		a.valid = a.ask()
+		a.refused = !a.valid
 		challenge["status"] = status()
 		a.write(w, 200, challenge)
 	case "/finalize":
@@ -249,4 +254,29 @@ func TestACME(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Without a certificate mail comes in without TLS, the log says why, and the end is
+// not put off.
+func TestACMERefused(t *testing.T) {
+	a := newAuthority(t, "http-01")
+	elements := a.xml("startTLS")
+	a.port = freePort(t) // where nobody answers
+	h := startWith(t, elements, nil, Options{DataDir: t.TempDir()})
+	for deadline := time.Now().Add(patience); !strings.Contains(h.log.String(), `level=ERROR msg="acme: `); {
+		if time.Now().After(deadline) {
+			t.Fatalf("nothing is logged:\n%s", h.log)
+		}
+		c := h.begin()
+		c.send(".\r\nEHLO client.test\r\n")
+		c.expect("250 2.6.0 ...")
+		for line := ""; !strings.HasPrefix(line, "250 "); {
+			if line = c.line(); strings.HasSuffix(line, "STARTTLS") {
+				t.Fatal("STARTTLS is offered without a certificate")
+			}
+		}
+		c.nc.Close()
+	}
+	h.stop()
+	h.wait()
 }
