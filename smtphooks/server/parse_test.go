@@ -3,7 +3,6 @@ package server
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -210,65 +209,4 @@ func TestIdleMemory(t *testing.T) {
 	if len(c.buf) != smallBuffer || c.pooled != nil {
 		t.Errorf("after DATA the buffer has %d octets", len(c.buf))
 	}
-}
-
-var benchMessage = "From: a@far.test\r\nTo: bob@here.test\r\nSubject: bench\r\nMessage-ID: <x@far.test>\r\n\r\n" +
-	strings.Repeat(strings.Repeat("0123456789", 7)+"12345678\r\n", 128) + ".\r\n"
-
-// BenchmarkAccept measures accepted mails of 10 kB over 20 connections on
-// loopback; the queue drops everything.
-func BenchmarkAccept(b *testing.B) {
-	h := start(b, dsnHooks)
-	h.queue.drop = true
-	work := make(chan struct{})
-	done := make(chan error)
-	const sessions = 20
-	for range sessions {
-		c := h.dial()
-		if err := c.nc.SetDeadline(time.Now().Add(10 * time.Minute)); err != nil {
-			b.Fatal(err)
-		}
-		c.send("EHLO bench.test\r\n")
-		for !strings.HasPrefix(c.line(), "250 ") {
-		}
-		go func() { done <- c.sendAll(work) }()
-	}
-	b.SetBytes(int64(len(benchMessage)))
-	b.ReportAllocs()
-	b.ResetTimer()
-	for range b.N {
-		work <- struct{}{}
-	}
-	close(work)
-	for range sessions {
-		if err := <-done; err != nil {
-			b.Error(err)
-		}
-	}
-}
-
-// sendAll sends one mail per element of work, two packets each.
-func (c *client) sendAll(work <-chan struct{}) error {
-	head := []byte("MAIL FROM:<a@far.test>\r\nRCPT TO:<bob@here.test>\r\nDATA\r\n")
-	body := []byte(benchMessage)
-	for range work {
-		if _, err := c.nc.Write(head); err != nil {
-			return err
-		}
-		for i := range 4 {
-			if i == 3 {
-				if _, err := c.nc.Write(body); err != nil {
-					return err
-				}
-			}
-			line, err := c.br.ReadSlice('\n')
-			if err != nil {
-				return err
-			}
-			if line[0] != '2' && line[0] != '3' {
-				return fmt.Errorf("reply %q", line)
-			}
-		}
-	}
-	return nil
 }
