@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -37,9 +38,9 @@ func newGuard(cfg Config, readFile func(string) ([]byte, error), log *slog.Logge
 		return newJWTGuard(pem)
 	}
 	var g passwordGuard
-	g.add(cfg.Passwords, func(string) bool { return true })
-	g.add(cfg.NoDelete, func(method string) bool { return method != http.MethodDelete })
-	g.add(cfg.ReadOnly, func(method string) bool { return method == http.MethodGet || method == http.MethodHead })
+	g.add("password", cfg.Passwords, func(string) bool { return true })
+	g.add("password.nodelete", cfg.NoDelete, func(method string) bool { return method != http.MethodDelete })
+	g.add("password.readonly", cfg.ReadOnly, func(method string) bool { return method == http.MethodGet || method == http.MethodHead })
 	switch {
 	case len(g) > 0:
 	case cfg.GeneratePassword:
@@ -47,7 +48,7 @@ func newGuard(cfg Config, readFile func(string) ([]byte, error), log *slog.Logge
 		rand.Read(b[:]) // never returns an error
 		password := base64.URLEncoding.EncodeToString(b[:])
 		log.Warn("Generated WebAdmin password: " + password)
-		g.add([]string{password}, func(string) bool { return true })
+		g.add("password", []string{password}, func(string) bool { return true })
 	default:
 		if !loopbackHost(cfg.Host) {
 			log.Warn("webadmin asks for no password and can be reached from other machines: set password or jwt.enabled in webadmin.properties", "host", cfg.Host)
@@ -67,13 +68,18 @@ func (openGuard) check(*http.Request) (string, *refusal) { return "", nil }
 type passwordGuard []secret
 
 type secret struct {
+	name   string // the key of the configuration, and with #2 the second there: for the log
 	digest [sha256.Size]byte
 	allows func(method string) bool
 }
 
-func (g *passwordGuard) add(passwords []string, allows func(string) bool) {
-	for _, p := range passwords {
-		*g = append(*g, secret{sha256.Sum256([]byte(p)), allows})
+func (g *passwordGuard) add(key string, passwords []string, allows func(string) bool) {
+	for i, p := range passwords {
+		name := key
+		if i > 0 {
+			name += "#" + strconv.Itoa(i+1)
+		}
+		*g = append(*g, secret{name, sha256.Sum256([]byte(p)), allows})
 	}
 }
 
@@ -87,19 +93,21 @@ func (g passwordGuard) check(r *http.Request) (string, *refusal) {
 		return "", &refusal{status: http.StatusUnauthorized, text: "No Password in header."}
 	}
 	digest := sha256.Sum256([]byte(given))
-	known, allowed := 0, false
+	known, login, allowed := 0, "", false
 	for _, s := range g {
 		eq := subtle.ConstantTimeCompare(digest[:], s.digest[:])
 		known |= eq
-		allowed = allowed || eq == 1 && s.allows(r.Method)
+		if eq == 1 && !allowed {
+			login, allowed = s.name, s.allows(r.Method)
+		}
 	}
 	switch {
 	case known == 0:
 		return "", &refusal{status: http.StatusUnauthorized, text: "Wrong password.", wrong: "password " + given}
 	case !allowed:
-		return "", &refusal{status: http.StatusForbidden, text: "Insufficient permissions for this operation."}
+		return login, &refusal{status: http.StatusForbidden, text: "Insufficient permissions for this operation."}
 	}
-	return "password", nil
+	return login, nil
 }
 
 // bearer returns the token of the header Authorization (RFC 6750 §2.1).

@@ -1,7 +1,9 @@
 package webadmin
 
 import (
+	"crypto/ecdh"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
@@ -11,12 +13,16 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
+	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/mailetd/mailetd/container/throttle"
 )
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
@@ -144,7 +150,9 @@ func TestJWT(t *testing.T) {
 	first, _ := rsa.GenerateKey(rand.Reader, 2048)
 	second, _ := rsa.GenerateKey(rand.Reader, 2048)
 	stranger, _ := rsa.GenerateKey(rand.Reader, 2048)
-	keys := append(publicPEM(t, &first.PublicKey), publicPEM(t, &second.PublicKey)...)
+	third, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	_, fourth, _ := ed25519.GenerateKey(rand.Reader)
+	keys := slices.Concat(publicPEM(t, &first.PublicKey), publicPEM(t, &second.PublicKey), publicPEM(t, &third.PublicKey), publicPEM(t, fourth.Public()))
 	b := newBench(t, Config{JWT: true, JWTKeys: "file://conf/jwt", Passwords: []string{"p"}}, func(d *Deps) {
 		d.ReadFile = func(url string) ([]byte, error) {
 			if url != "file://conf/jwt" {
@@ -166,7 +174,12 @@ func TestJWT(t *testing.T) {
 		{"stranger's key", sign(t, jwt.SigningMethodRS256, stranger, admin), "Invalid token."},
 		{"none", sign(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, admin), "Invalid token."},
 		{"HS256 with the public key", sign(t, jwt.SigningMethodHS256, keys, admin), "Invalid token."},
-		{"RS512", sign(t, jwt.SigningMethodRS512, first, admin), "Invalid token."},
+		{"RS512", sign(t, jwt.SigningMethodRS512, first, admin), ""},
+		{"PS384", sign(t, jwt.SigningMethodPS384, second, admin), ""},
+		{"ES256", sign(t, jwt.SigningMethodES256, third, admin), ""},
+		{"EdDSA", sign(t, jwt.SigningMethodEdDSA, fourth, admin), ""},
+		{"HS512 with a public key", sign(t, jwt.SigningMethodHS512, publicPEM(t, &third.PublicKey), admin), "Invalid token."},
+		{"not so soon", sign(t, jwt.SigningMethodES256, third, jwt.MapClaims{"admin": true, "nbf": hour}), "Invalid token."},
 		{"malformed", "a.b.c", "Invalid token."},
 		{"empty", "", "Invalid token."},
 		{"password", "p", "Invalid token."},
@@ -176,6 +189,7 @@ func TestJWT(t *testing.T) {
 		{"admin as text", sign(t, jwt.SigningMethodRS256, first, jwt.MapClaims{"admin": "true"}), "Non authorized user."},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			b.limiter = throttle.New(clock)
 			w := b.do("GET", "/mailQueues", "", "Authorization", "Bearer "+tc.token)
 			status, body := 200, `["spool"]`
 			if tc.body != "" {
@@ -200,12 +214,14 @@ func TestJWT(t *testing.T) {
 }
 
 func TestBadKeys(t *testing.T) {
-	ec, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	agreement, _ := ecdh.X25519().GenerateKey(rand.Reader)
+	short := &rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), 1023, 1), E: 65537}
 	for _, tc := range []struct{ name, pem, want string }{
 		{"nothing", "", "there is no public key in PEM"},
 		{"private", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "PRIVATE KEY is no public key"},
 		{"broken", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "read PUBLIC KEY"},
-		{"not RSA", string(publicPEM(t, &ec.PublicKey)), "no RSA key"},
+		{"cannot sign", string(publicPEM(t, agreement.Public())), "none of RSA, ECDSA and Ed25519"},
+		{"too short", string(publicPEM(t, short)), "1024 bits"},
 	} {
 		if _, err := newJWTGuard([]byte(tc.pem)); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: got %v, want %q", tc.name, err, tc.want)
@@ -242,4 +258,48 @@ func selfSigned(t *testing.T) (cert, key []byte) {
 		t.Fatal(err)
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: kder})
+}
+
+// The line about a change says who made it, what it was and from where.
+func TestAudit(t *testing.T) {
+	b := newBench(t, Config{Passwords: []string{"all"}, NoDelete: []string{"first", "second"}, ReadOnly: []string{"look"}}, nil)
+	for _, tc := range []struct {
+		method, password string
+		header           []string
+		want             []string // of the line about the change; none: there is no line
+	}{
+		{"PUT", "all", nil, []string{"login=password", "method=PUT", "path=/domains/new.tld", `query=""`, "status=204", "remote=192.0.2.1:1234"}},
+		{"PUT", "second", nil, []string{"login=password.nodelete#2"}},
+		{"PUT", "first", []string{"X-Forwarded-For", "10.0.0.1", "X-Real-IP", "10.0.0.2"}, []string{"login=password.nodelete", "remote=192.0.2.1:1234"}},
+		{"DELETE", "first", nil, nil},
+		{"PUT", "look", nil, nil},
+		{"PUT", "wrong", nil, nil},
+		{"GET", "all", nil, nil},
+	} {
+		b.log.Reset()
+		b.do(tc.method, "/domains/new.tld", "", append(tc.header, "Password", tc.password)...)
+		line := ""
+		for l := range strings.Lines(b.log.String()) {
+			if strings.Contains(l, `msg="webadmin change"`) {
+				line = l
+			}
+		}
+		if (line == "") != (tc.want == nil) {
+			t.Errorf("%s with %s: got %q", tc.method, tc.password, line)
+		}
+		for _, want := range tc.want {
+			if !strings.Contains(strings.TrimSpace(line)+" ", " "+want+" ") {
+				t.Errorf("%s with %s: %s is missing in %s", tc.method, tc.password, want, line)
+			}
+		}
+	}
+	r := httptest.NewRequest("PUT", "/domains/new.tld", nil)
+	r.RemoteAddr = "127.0.0.1:5000"
+	r.Header.Set("X-Real-IP", "10.0.0.2")
+	r.Header.Set("Password", "all")
+	b.log.Reset()
+	b.ServeHTTP(httptest.NewRecorder(), r)
+	if got := b.log.String(); strings.Count(got, "remote=10.0.0.2") != 2 || strings.Count(got, "proxy=127.0.0.1:5000") != 2 {
+		t.Errorf("behind a proxy: %s", got)
+	}
 }

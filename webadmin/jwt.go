@@ -1,6 +1,8 @@
 package webadmin
 
 import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
@@ -11,17 +13,20 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// jwtGuard asks for a token that one of its keys signed with RS256. No other
-// algorithm is accepted, least of all none, or HS256 with a public key as the
-// secret (RFC 8725 §2.1).
+// jwtGuard asks for a token that one of its keys signed. The key decides which
+// algorithms there are (RFC 8725 §3.1): James has RSA keys and RS256 alone. Never
+// accepted are none, and HS256 with a public key as the secret (§2.1).
 type jwtGuard struct {
 	keys   jwt.VerificationKeySet
 	parser *jwt.Parser
 }
 
+// signatures are the algorithms of public keys (RFC 7518 §3.1, RFC 8037 §3.1).
+var signatures = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+
 // newJWTGuard reads one or more public keys in PEM.
 func newJWTGuard(data []byte) (*jwtGuard, error) {
-	g := &jwtGuard{parser: jwt.NewParser(jwt.WithValidMethods([]string{"RS256"}))}
+	g := &jwtGuard{parser: jwt.NewParser(jwt.WithValidMethods(signatures))}
 	for {
 		var block *pem.Block
 		if block, data = pem.Decode(data); block == nil {
@@ -39,8 +44,11 @@ func newJWTGuard(data []byte) (*jwtGuard, error) {
 	return g, nil
 }
 
-// publicKey returns the RSA key of a PEM block.
-func publicKey(block *pem.Block) (*rsa.PublicKey, error) {
+// minRSABits is what RFC 7518 §3.3 asks for.
+const minRSABits = 2048
+
+// publicKey returns the key of a PEM block: RSA, ECDSA or Ed25519.
+func publicKey(block *pem.Block) (jwt.VerificationKey, error) {
 	var key any
 	var err error
 	switch block.Type {
@@ -59,11 +67,16 @@ func publicKey(block *pem.Block) (*rsa.PublicKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", block.Type, err)
 	}
-	pub, ok := key.(*rsa.PublicKey)
-	if !ok {
-		return nil, fmt.Errorf("the key is no RSA key (%T)", key)
+	switch key := key.(type) {
+	case *rsa.PublicKey:
+		if bits := key.N.BitLen(); bits < minRSABits {
+			return nil, fmt.Errorf("the RSA key has %d bits; at least %d are wanted", bits, minRSABits)
+		}
+		return key, nil
+	case *ecdsa.PublicKey, ed25519.PublicKey:
+		return key, nil
 	}
-	return pub, nil
+	return nil, fmt.Errorf("the key is none of RSA, ECDSA and Ed25519 (%T)", key)
 }
 
 func (g *jwtGuard) check(r *http.Request) (string, *refusal) {

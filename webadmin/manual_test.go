@@ -73,17 +73,8 @@ func newReplay(t *testing.T) *replay {
 			t.Error(err)
 		}
 	})
-	dir := local.New(local.Config{DefaultDomain: "localhost", VirtualHosting: true, RecursiveMapping: true}, store)
-	set := metrics.New()
-	set.Counter("outgoingMails_total", "As the published manual has it.")
-	u := repo(errorRepo)
-	s, err := New(Config{Host: "127.0.0.1", CORSOrigin: "*", Metrics: true}, Deps{
-		Queues: store, Store: store, Repositories: store, Tasks: store, Directory: dir,
-		DropLists: local.NewDropLists(store), DLP: local.NewDLP(store, nil), Quotas: local.NewQuotas(store, dir, &limits{}),
-		Sieve: store, Vacations: store, ForgetUser: store.ForgetUser, ErrorRepository: u, Metrics: set,
-		Certificates: &fakeCertificates{n: 1}, Connections: someConnections(), Hostname: "mx1", Log: log,
-		Health: []HealthCheck{{LifecycleHealth, func(context.Context) (HealthStatus, string) { return Healthy, "" }}},
-	})
+	dir := newDirectory(store)
+	s, err := New(Config{Host: "127.0.0.1", CORSOrigin: "*", Metrics: true}, fullDeps(store, dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,6 +84,23 @@ func newReplay(t *testing.T) *replay {
 	}
 	m.start()
 	return m
+}
+
+func newDirectory(store *sqlite.Store) *local.Directory {
+	return local.New(local.Config{DefaultDomain: "localhost", VirtualHosting: true, RecursiveMapping: true}, store)
+}
+
+// fullDeps are those of a server that offers everything over a store.
+func fullDeps(store *sqlite.Store, dir *local.Directory) Deps {
+	set := metrics.New()
+	set.Counter("outgoingMails_total", "As the published manual has it.")
+	return Deps{
+		Queues: store, Store: store, Repositories: store, Tasks: store, Directory: dir,
+		DropLists: local.NewDropLists(store), DLP: local.NewDLP(store, nil), Quotas: local.NewQuotas(store, dir, &limits{}),
+		Sieve: store, Vacations: store, ForgetUser: store.ForgetUser, ErrorRepository: repo(errorRepo), Metrics: set,
+		Certificates: &fakeCertificates{n: 1}, Connections: someConnections(), Hostname: "mx1", Log: slog.New(slog.DiscardHandler),
+		Health: []HealthCheck{{LifecycleHealth, func(context.Context) (HealthStatus, string) { return Healthy, "" }}},
+	}
 }
 
 // prepare does what one line in front of the requests says.

@@ -99,6 +99,12 @@ func (rt *router) validate(t *testing.T, r *http.Request, body string, w *httpte
 	if w.Code < 300 {
 		validateRequest(t, in, body)
 	}
+	validateAnswer(t, in, w)
+}
+
+func validateAnswer(t *testing.T, in *openapi3filter.RequestValidationInput, w *httptest.ResponseRecorder) {
+	t.Helper()
+	r := in.Request
 	answer := &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: in, Status: w.Code, Header: w.Header(),
 		Body: io.NopCloser(bytes.NewReader(w.Body.Bytes())), Options: in.Options,

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -18,8 +19,11 @@ func (s *Server) logRequest(r *http.Request, w *response, took time.Duration) {
 		slog.String("query", r.URL.RawQuery), slog.Int("status", w.status),
 		slog.String("remote", remote(r)), slog.String("login", q.login),
 	}
+	if from := remote(r); from != r.RemoteAddr {
+		attrs = append(attrs, slog.String("proxy", r.RemoteAddr)) // which said who it is
+	}
 	s.log.LogAttrs(r.Context(), slog.LevelInfo, "webadmin request",
-		append(attrs, slog.Int64("size", w.length), slog.Float64("seconds", took.Seconds()))...)
+		append(slices.Clip(attrs), slog.Int64("size", w.length), slog.Float64("seconds", took.Seconds()))...)
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
 		return
@@ -34,7 +38,8 @@ func (s *Server) logRequest(r *http.Request, w *response, took time.Duration) {
 }
 
 // remote returns the address of the client. X-Real-IP is believed when the
-// connection comes from this machine, where a proxy may be.
+// connection comes from this machine, where a proxy may be; X-Forwarded-For, to
+// which clients add what they like, never.
 func remote(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
