@@ -37,6 +37,15 @@ import (
 // when no host replied) and is-delivery-permanent-error (false when the retries
 // are used up).
 //
+// A mail with the attributes deliver-by and deliver-by-mode (DeliverByHook of
+// smtpserver.xml) is passed on with DELIVERBY and what is left of its time. With
+// mode R it fails with 5.4.7 when the time is over, and with 5.3.3 when the host
+// does not offer DELIVERBY; with mode N the sender gets a report of the delay when
+// the time is over, and one when the mail goes to a host that does not offer it. The wait
+// for a retry ends when the time does. A host that announces LIMITS (RFC 9422) gets no
+// more recipients in a transaction, and no more mails over a connection, than
+// it says.
+//
 // Parameters:
 //
 //   - outgoing (default outgoing): name of the queue.
