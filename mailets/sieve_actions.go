@@ -247,7 +247,7 @@ func (j *sieveJob) redirect(d *sieved, a sieve.Action) (keep bool, err error) {
 	from := mime.Values(j.m.Message.Header(), redirectedFrom)
 	self := d.rcpt.String()
 	if a.Address.Equal(d.rcpt) || len(from) >= maxRedirected ||
-		slices.ContainsFunc(from, func(v string) bool { return strings.EqualFold(strings.Trim(v, "<> "), self) }) {
+		slices.ContainsFunc(from, func(v string) bool { return strings.EqualFold(strings.Trim(v, "<> "), d.rcpt.Path()) }) {
 		j.log.WarnContext(j.ctx, "redirect would go round in a circle, mail kept", "user", d.user, "target", a.Address.String())
 		return true, nil
 	}

@@ -134,3 +134,27 @@ func TestSieveCopiesAfterCrash(t *testing.T) {
 		t.Errorf("got %q, then %q", first, second)
 	}
 }
+
+// A mail that comes back is known, whatever the address looks like.
+func TestSieveCircleOddAddresses(t *testing.T) {
+	for _, addr := range []string{"bob@[192.0.2.1]", "bob@[IPv6:2001:db8::1]", `"b  ob"@example.com`, `"b\"<o>b"@example.com`, "böb@example.com", strings.Repeat("b", 64) + "@" + strings.Repeat("b.", 110) + "example"} {
+		a, err := container.ParseAddress(addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rig := newSieveRig(t, nil)
+		rig.users = anyUser{rig.users}
+		rig.put(t, rig.users.Username(a), sieveAll+`redirect "x@far.test";`)
+		m := testMail("alice@example.com")
+		m.Recipients = []container.Address{a}
+		out := serve(t, rig, m)
+		if out.Len() != 1 {
+			t.Fatalf("%s: sent %d", addr, out.Len())
+		}
+		m = out.Entries()[0].Mail
+		m.Recipients = []container.Address{a}
+		if out := serve(t, rig, m); out.Len() > 0 || len(m.Recipients) != 1 {
+			t.Errorf("%s: goes round: %s", addr, m.Message.Header())
+		}
+	}
+}
