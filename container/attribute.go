@@ -60,7 +60,8 @@ const (
 	// is not: R or N, and T behind it to trace it (RFC 2852).
 	AttrDeliverBy     = "deliver-by"
 	AttrDeliverByMode = "deliver-by-mode"
-	AttrOutcomes      = "delivery-outcomes" // map recipient -> outcome of the last attempt, see Outcome
+	AttrRetryUntil    = "delivery-retry-until" // when the last retry of a mail is due that is reported as delayed
+	AttrOutcomes      = "delivery-outcomes"    // map recipient -> outcome of the last attempt, see Outcome
 )
 
 // Attributes are the named values of a mail. Names are case-sensitive. A nil

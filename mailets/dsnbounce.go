@@ -214,6 +214,9 @@ func (d *DSNBounce) recipient(m *container.Mail, asked recipientStrings, rcpt co
 	if d.action == dsn.Failed || d.action == dsn.Delayed || known {
 		t.Diagnose(o)
 	}
+	if d.action == dsn.Delayed {
+		t.WillRetryUntil, _ = m.Attributes.Time(container.AttrRetryUntil)
+	}
 	if d.action == dsn.Failed || d.action == dsn.Delayed {
 		t.reason = o.Reply()
 		if !known && o.Code != 0 {

@@ -238,6 +238,19 @@ func TestDSNBounceReturn(t *testing.T) {
 	}
 }
 
+// A report of delay says until when delivery will be tried, where that is known.
+func TestDSNBounceRetryUntil(t *testing.T) {
+	until := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+	for action, want := range map[string]time.Time{"delayed": until, "failed": {}} {
+		m := dsnMail("a@x.test=FAILURE,DELAY")
+		m.Set(container.AttrRetryUntil, until)
+		r := sentReports(t, serve(t, loadDSNBounce(t, "<action>"+action+"</action>"), m))[0]
+		if got := r.Recipients[0].WillRetryUntil; !got.Equal(want) {
+			t.Errorf("%s: got %v, want %v", action, got, want)
+		}
+	}
+}
+
 func TestDSNBounceDelayOnce(t *testing.T) {
 	d := loadDSNBounce(t, "<action>delayed</action>")
 	m := dsnMail("a@x.test=DELAY")

@@ -120,7 +120,9 @@ func (h *handover) reportRelayed(delivered []int) {
 // is noted in c, which goes back to the queue.
 func (h *handover) reportDelayed(c *container.Mail) {
 	if by := h.a.env.by; by.over(h.now) && !by.giveBack {
+		c.Set(container.AttrRetryUntil, h.in.cfg.Plan.until(h.now, h.tries))
 		h.report(c, "delayed")
+		delete(c.Attributes, container.AttrRetryUntil)
 	}
 }
 

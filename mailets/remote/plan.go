@@ -2,6 +2,7 @@ package remote
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -40,6 +41,22 @@ func (p Plan) Delay(n int) time.Duration {
 		last = w.delay
 	}
 	return last
+}
+
+// until returns when the last retry is due, if the n-th is the next one and its
+// delay begins now.
+func (p Plan) until(now time.Time, n int) time.Time {
+	sum, end := 0.0, 0
+	for _, w := range p.waits {
+		begin := end
+		end += w.n
+		sum += float64(w.delay) * float64(max(0, min(end, p.Retries)-max(begin, n-1)))
+	}
+	sum += float64(p.Delay(end+1)) * float64(max(0, p.Retries-max(end, n-1)))
+	if sum >= math.MaxInt64 {
+		return now.Add(math.MaxInt64)
+	}
+	return now.Add(time.Duration(sum))
 }
 
 func defaultPlan() Plan {
