@@ -139,6 +139,9 @@ func (s *Server) revive(kind string, text json.RawMessage) (task.Task, error) {
 		at, err := p.place()
 		return newClearRepository(s.deps.Repositories, at, p.Initial), err
 	case "clear-mail-queue", "delete-mails-from-mail-queue":
+		if (kind == "clear-mail-queue") != (p.Filter == nil) { // without its filter it would remove everything
+			return nil, errors.New("it is not known which mails were to be removed")
+		}
 		return &clearQueue{store: s.deps.Queues, queue: p.Queue, filter: p.Filter}, nil
 	case "DeleteUserDataTask":
 		return s.newDeleteUserData(p.User, p.From), nil

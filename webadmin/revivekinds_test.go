@@ -76,4 +76,9 @@ func TestReviveEachKind(t *testing.T) {
 			}
 		}
 	}
+	for kind, text := range map[string]string{"delete-mails-from-mail-queue": `{"queue":"q"}`, "clear-mail-queue": `{"queue":"q","filter":{}}`, "x": "{}"} {
+		if made, err := s.revive(kind, json.RawMessage(text)); err == nil {
+			t.Errorf("%s is made of %s: %+v", kind, text, made)
+		}
+	}
 }
