@@ -124,7 +124,7 @@ import (
 // exchangers that are this server, are permanent failures. A host that refuses
 // greeting or EHLO does not keep the others from being tried; no host is tried
 // after one that may have taken the message. 552 in reply to RCPT is permanent
-// with an enhanced code of class 5. sslEnable does not fall back to clear text.
+// with an enhanced code of class 5. attemptTimeout is ours. sslEnable does not fall back to clear text.
 // A gateway that does not offer authentication does not get the mail. 8-bit
 // content is sent unchanged to hosts without 8BITMIME. ORCPT is passed on;
 // recipients with different NOTIFY share a transaction. REQUIRETLS needs

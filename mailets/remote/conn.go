@@ -153,7 +153,7 @@ func (in *Instance) connect(ctx context.Context, t target, requireTLS bool, s sp
 		c.close()
 		var se *stageError
 		if errors.As(err, &se) {
-			se.err = c.why(se.err)
+			se.err = c.why(se.at, se.err)
 		}
 		return nil, err
 	}

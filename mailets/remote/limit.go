@@ -57,9 +57,10 @@ func (s span) pressing() bool {
 const tooSlow = "the remote host is too slow: no time is left for this attempt"
 
 // why returns the reason for an error of a connection: a deadline may be the end
-// of the time that the host had in all.
-func (c *conn) why(err error) error {
-	if c.span.end.IsZero() || time.Now().Before(c.span.end) || !errors.Is(err, os.ErrDeadlineExceeded) {
+// of the time that the host had in all. The reply to the message has its own, and
+// no other host may be tried when it does not come.
+func (c *conn) why(at stage, err error) error {
+	if at == stageEnd || c.span.end.IsZero() || time.Now().Before(c.span.end) || !errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
 	}
 	return &cause{status: "4.4.2", next: true, text: tooSlow}

@@ -10,29 +10,29 @@ import (
 	"time"
 
 	"github.com/mailetd/mailetd/container"
+	"github.com/mailetd/mailetd/mailets/remote/hoptest"
 )
 
 // tarpit is a host that takes its time for every reply, and all mail.
 type tarpit struct {
-	t    *testing.T
 	l    net.Listener
-	pace time.Duration
-	ext  string // offered in reply to EHLO
-	slow string // the command it is slow to answer
+	ext  string                                     // offered in reply to EHLO
+	pace func(verb string, rcpts int) time.Duration // before a reply; rcpts counts RCPT commands
 
-	wg sync.WaitGroup
-	mu sync.Mutex
+	over chan struct{}
+	wg   sync.WaitGroup
+	mu   sync.Mutex
 	// rcpts are the RCPT commands of all sessions, taken the recipients of
 	// messages that came to their end.
 	rcpts, taken int
 }
 
-func newTarpit(t *testing.T, pace time.Duration, slow, ext string) *tarpit {
+func newTarpit(t *testing.T, ext string, pace func(verb string, rcpts int) time.Duration) *tarpit {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &tarpit{t: t, l: l, pace: pace, slow: slow, ext: ext}
+	p := &tarpit{l: l, pace: pace, ext: ext, over: make(chan struct{})}
 	p.wg.Go(func() {
 		for {
 			c, err := l.Accept()
@@ -42,7 +42,7 @@ func newTarpit(t *testing.T, pace time.Duration, slow, ext string) *tarpit {
 			p.wg.Go(func() { p.talk(c) })
 		}
 	})
-	t.Cleanup(func() { l.Close(); p.wg.Wait() })
+	t.Cleanup(func() { close(p.over); l.Close(); p.wg.Wait() })
 	return p
 }
 
@@ -55,11 +55,9 @@ func (p *tarpit) talk(c net.Conn) {
 		if err != nil {
 			return
 		}
-		if strings.HasPrefix(line, p.slow) {
-			<-time.After(p.pace)
-		}
 		reply := "250 2.0.0 ok"
-		switch verb, _, _ := strings.Cut(strings.TrimSpace(line), " "); verb {
+		verb, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+		switch verb {
 		case "EHLO":
 			reply = "250-tarpit.test\r\n250 " + p.ext
 		case "MAIL":
@@ -80,6 +78,13 @@ func (p *tarpit) talk(c net.Conn) {
 			p.mu.Lock()
 			p.taken += n
 			p.mu.Unlock()
+		}
+		p.mu.Lock()
+		all := p.rcpts
+		p.mu.Unlock()
+		select {
+		case <-time.After(p.pace(verb, all)):
+		case <-p.over:
 		}
 		if _, err := fmt.Fprintf(c, "%s\r\n", reply); err != nil {
 			return
@@ -103,9 +108,17 @@ func TestTarpit(t *testing.T) {
 		t.Run(ext, func(t *testing.T) {
 			t.Parallel()
 			c := testConfig()
-			c.AttemptTimeout = time.Second
+			c.AttemptTimeout = 1500 * time.Millisecond // four seconds for so many recipients
 			r := newRig(t, c).run()
-			p := newTarpit(t, 10*time.Millisecond, "RCPT", ext)
+			p := newTarpit(t, ext, func(verb string, rcpts int) time.Duration {
+				switch {
+				case verb != "RCPT" || rcpts < 100:
+					return 0
+				case rcpts == 100:
+					return 2200 * time.Millisecond
+				}
+				return time.Minute
+			})
 			r.addr("there.test", "192.0.2.1")
 			r.route("192.0.2.1", p.l.Addr().String())
 			const n = 400
@@ -136,11 +149,12 @@ func TestTarpit(t *testing.T) {
 
 // A slow host does not keep the mail from one that is well.
 func TestTarpitBeforeOthers(t *testing.T) {
+	t.Parallel()
 	c := testConfig()
-	c.AttemptTimeout = time.Second
+	c.AttemptTimeout = 4 * time.Second
 	r := newRig(t, c).run()
-	p := newTarpit(t, 250*time.Millisecond, "", "8BITMIME")
-	quick := newTarpit(t, 0, "never", "8BITMIME")
+	p := newTarpit(t, "8BITMIME", func(string, int) time.Duration { return 1200 * time.Millisecond })
+	quick := newTarpit(t, "8BITMIME", func(string, int) time.Duration { return 0 })
 	r.zone.Add(t, "there.test. 60 IN MX 10 slow.test.")
 	r.zone.Add(t, "there.test. 60 IN MX 20 quick.test.")
 	r.addr("slow.test", "192.0.2.1")
@@ -174,5 +188,33 @@ func TestAttemptLimit(t *testing.T) {
 		if got := in.attemptLimit(m).Round(time.Second); got != tc.want {
 			t.Errorf("%d recipients, %d octets: got %v, want %v", tc.n, tc.size, got, tc.want)
 		}
+	}
+}
+
+// The limit holds at every point but the last: the reply to the message has a
+// limit of its own.
+func TestAttemptLimitEverywhere(t *testing.T) {
+	for stage, want := range map[string]string{"CONNECT": tooSlow, "EHLO": tooSlow, "STARTTLS": tooSlow, "MAIL": tooSlow, "RCPT": tooSlow,
+		"DATA": tooSlow, "BODY": tooSlow, "EOM": "timeout while waiting for the reply to the message"} {
+		t.Run(stage, func(t *testing.T) {
+			t.Parallel()
+			c := testConfig()
+			c.Timeout, c.FinalTimeout, c.AttemptTimeout, c.StartTLS = time.Minute, 500*time.Millisecond, 100*time.Millisecond, true
+			hop := hoptest.New(t, hoptest.Options{StartTLS: stage == "STARTTLS"})
+			r := newRig(t, c).run()
+			r.zone.Add(t, "there.test. 60 IN MX 10 mx.there.test.")
+			r.hop("mx.there.test", "192.0.2.1", hop)
+			hop.On(stage, "", hoptest.Hang)
+			m := newMail("bob@there.test")
+			if stage == "BODY" { // more than the buffers on the way hold
+				m.Message = container.NewMessage([]byte("A: b\r\n"), container.BytesBody(strings.Repeat("0123456789abcdef\r\n", 1<<20)))
+			}
+			r.send(m)
+			got := r.spool(1)[0]
+			o, _ := got.Outcome(got.Recipients[0])
+			if d := describe(got); !strings.Contains(d, want) || o.Enhanced != "4.4.2" {
+				t.Errorf("got %q, %s; want %q, 4.4.2", d, o.Enhanced, want)
+			}
+		})
 	}
 }

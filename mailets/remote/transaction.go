@@ -401,7 +401,7 @@ func (t *transaction) delivered(rep reply) {
 // failed notes a failure for the accepted recipients. The connection is kept
 // when the host answered and did not say that it closes.
 func (t *transaction) failed(at stage, err error) (alive bool) {
-	v := judge(at, t.c.why(err))
+	v := judge(at, t.c.why(at, err))
 	for _, i := range t.accepted {
 		t.record(i, v)
 	}
@@ -417,7 +417,7 @@ func (t *transaction) broken(at stage, err error) {
 	if errors.Is(err, errDone) {
 		return
 	}
-	v := judge(at, t.c.why(err))
+	v := judge(at, t.c.why(at, err))
 	for _, list := range [][]int{t.accepted, t.later, t.todo} {
 		for _, i := range list {
 			t.record(i, v)
