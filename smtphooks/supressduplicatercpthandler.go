@@ -2,7 +2,7 @@ package smtphooks
 
 import (
 	"context"
-	"slices"
+	"fmt"
 
 	"github.com/mailetd/mailetd/conf"
 )
@@ -26,13 +26,39 @@ type SupressDuplicateRcptHandler struct{}
 
 func newSupressDuplicateRcpt(*conf.Params, Services) any { return SupressDuplicateRcptHandler{} }
 
+// givenRcpts are the recipients of a transaction that were looked at: there may be
+// many thousands.
+type givenRcpts struct {
+	seen map[string]bool
+	n    int // of the list
+}
+
+type givenRcptsKey struct{}
+
 // Rcpt implements RcptHook.
 func (SupressDuplicateRcptHandler) Rcpt(_ context.Context, s *Session, rcpt Recipient) Decision {
-	again := slices.ContainsFunc(s.Tx.Recipients, func(r Recipient) bool {
-		return r.Address.Equal(rcpt.Address) && slices.Equal(r.Params, rcpt.Params)
-	})
-	if again {
+	g, ok := s.Tx.State(givenRcptsKey{}).(*givenRcpts)
+	if !ok {
+		g = &givenRcpts{seen: map[string]bool{}}
+		s.Tx.SetState(givenRcptsKey{}, g)
+	}
+	for ; g.n < len(s.Tx.Recipients); g.n++ {
+		g.seen[rcptKey(s.Tx.Recipients[g.n])] = true
+	}
+	if g.seen[rcptKey(rcpt)] {
 		return Decision{Action: OK, Duplicate: true}
 	}
 	return Decision{}
+}
+
+// rcptKey is the same for equal addresses with the same parameters.
+func rcptKey(r Recipient) string {
+	if len(r.Params) == 0 {
+		return r.Address.Key()
+	}
+	key := r.Address.Key()
+	for _, p := range r.Params {
+		key += fmt.Sprintf(" %q %q %t", p.Name, p.Value, p.HasValue)
+	}
+	return key
 }
