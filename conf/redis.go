@@ -120,7 +120,10 @@ func (r *Redis) readURL(text string, verify *string) error {
 	if !found {
 		return errors.New("want redis://, rediss://, redis-sentinel:// or redis-socket:// and an address")
 	}
-	rest, r.Master, _ = strings.Cut(rest, "#")
+	rest, master, named := strings.Cut(rest, "#")
+	if named {
+		r.Master = master // one of several URLs may have it
+	}
 	rest, query, _ := strings.Cut(rest, "?")
 	if err := r.readOptions(query, verify); err != nil {
 		return err

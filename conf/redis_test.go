@@ -16,6 +16,7 @@ func TestRedis(t *testing.T) {
 		{"redisURL=rediss://h\nredis.ssl.enabled=true", "standalone [h:6379] user= db=0 tls=true"},
 		{"redisURL=redis://a:1,redis://b:2\nredis.topology=cluster", "cluster [a:1 b:2] user= db=0 tls=false"},
 		{"redisURL=redis://a:1,redis://b:2\nredis.topology=master-replica", "master-replica [a:1 b:2] user= db=0 tls=false"},
+		{"redisURL=redis-sentinel://pw@a:26379#mymaster,redis-sentinel://pw@b:26379\nredis.topology=sentinel\nredis.sentinelPassword=s", "sentinel [a:26379 b:26379] user= password=pw db=0 tls=false master=mymaster sentinel=s"},
 		{"redisURL=redis-sentinel://pw@a:26379,b#mymaster\nredis.topology=sentinel\nredis.sentinelPassword=s", "sentinel [a:26379 b:26379] user= password=pw db=0 tls=false master=mymaster sentinel=s"},
 	} {
 		d, r := one(t, "redis.properties", tc.file)
