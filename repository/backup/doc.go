@@ -6,6 +6,7 @@
 //	mailetd-backup.json        what it is, and when it was made
 //	mailetd.db, bodies/...     the store, as it was at one moment
 //	mail/...                   the Maildirs, copied after that moment
+//	acme/...                   keys, certificates and account of ACME, if there are any
 //	mailetd-backup-end.json    how much there is, and a sum of it
 //
 // Every mail that the server had accepted before the backup began, and that was
@@ -32,6 +33,7 @@ const (
 	startName = "mailetd-backup.json"
 	endName   = "mailetd-backup-end.json"
 	mailName  = "mail"
+	acmeName  = "acme"
 )
 
 // format is the version of the archive.

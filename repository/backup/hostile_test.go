@@ -308,3 +308,27 @@ func TestCanceledWithinAFile(t *testing.T) {
 		t.Errorf("restore: %d octets, %v", 100_000-read.left, err)
 	}
 }
+
+// TestACMEIsInIt: a server that lost its keys would ask for certificates more often
+// than the authority allows.
+func TestACMEIsInIt(t *testing.T) {
+	data := t.TempDir()
+	openStore(t, data).Close(context.Background())
+	key := filepath.Join("acme", "certificates", "ca", "mx.here.test", "mx.here.test.key")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(filepath.Join(data, key)), 0o700), os.WriteFile(filepath.Join(data, key), []byte("key"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	src := source(data)
+	src.NoMail = true
+	if _, err := Write(t.Context(), &out, src); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "data")
+	if _, _, err := Restore(t.Context(), &out, dir); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, key)); err != nil || string(text) != "key" {
+		t.Errorf("%q, %v", text, err)
+	}
+}

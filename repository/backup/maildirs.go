@@ -10,9 +10,9 @@ import (
 	"syscall"
 )
 
-// allMaildirs adds all that is in dir, the folder of the Maildirs, which may be a
-// link to another disk.
-func (a *archive) allMaildirs(dir string) error {
+// top adds all that is in a folder of the data folder, which may be a link to
+// another disk, or missing.
+func (a *archive) top(dir, name string) error {
 	real, err := filepath.EvalSymlinks(dir)
 	if gone(err) {
 		return nil
@@ -20,7 +20,7 @@ func (a *archive) allMaildirs(dir string) error {
 	if err != nil {
 		return err
 	}
-	return a.maildirs(real, mailName)
+	return a.maildirs(real, name)
 }
 
 // open opens the file or folder at path, unless it is a link, by now perhaps:

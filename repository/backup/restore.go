@@ -183,7 +183,8 @@ func validPath(name string) bool {
 
 // ours reports whether a backup has files of such a name.
 func ours(name string) bool {
-	return name == "mailetd.db" || strings.HasPrefix(name, "bodies/") || name == mailName || strings.HasPrefix(name, mailName+"/")
+	return name == "mailetd.db" || strings.HasPrefix(name, "bodies/") || name == mailName || strings.HasPrefix(name, mailName+"/") ||
+		name == acmeName || strings.HasPrefix(name, acmeName+"/")
 }
 
 func (x *extract) folder(name string) error {

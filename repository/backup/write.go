@@ -45,7 +45,10 @@ func Write(ctx context.Context, w io.Writer, src Source) (Summary, error) {
 		err = sqlite.Snapshot(ctx, src.Data, func(name string, f *os.File) error { return a.file(filepath.ToSlash(name), f) })
 	}
 	if err == nil && !src.NoMail {
-		err = a.allMaildirs(filepath.Join(src.Data, mailName))
+		err = a.top(filepath.Join(src.Data, mailName), mailName)
+	}
+	if err == nil {
+		err = a.top(filepath.Join(src.Data, acmeName), acmeName)
 	}
 	if err == nil {
 		err = a.json(endName, trailer{a.Summary, hex.EncodeToString(a.sum.Sum(nil))})
