@@ -317,7 +317,7 @@ func TestAddMapping(t *testing.T) {
 		{name: "foreign source", source: "x@f.test", mapping: "y@a.test", kind: local.ErrUnmanagedDomain, text: "Source domain 'f.test' is not managed by the domainList"},
 		{name: "loop", table: "x@a.test=y@a.test", source: "y@a.test", mapping: "x@a.test", kind: local.ErrLoop, text: "Creation of redirection of y@a.test to x@a.test would lead to a loop, operation not performed"},
 		{name: "loop of forwards", table: "bob@a.test=forward:eve@a.test", source: "eve@a.test", mapping: "forward:bob@a.test", kind: local.ErrLoop, text: "Creation of redirection of eve@a.test to forward:bob@a.test would lead to a loop, operation not performed"},
-		{name: "loop that James misses", table: "g1@a.test=group:u1@a.test g2@a.test=group:u2@a.test g1@a.test=group:g2@a.test", source: "g2@a.test", mapping: "group:g1@a.test"},
+		{name: "loop that James misses", table: "g1@a.test=group:u1@a.test g2@a.test=group:u2@a.test g1@a.test=group:g2@a.test", source: "g2@a.test", mapping: "group:g1@a.test", kind: local.ErrLoop, text: "Creation of redirection of g2@a.test to group:g1@a.test would lead to a loop, operation not performed"},
 		{name: "self forward", source: "bob@a.test", mapping: "forward:bob@a.test"},
 		{name: "forward of nobody", source: "x@a.test", mapping: "forward:y@a.test", kind: local.ErrNoSuchUser, text: "Requested base forward address does not correspond to a user"},
 		{name: "forward of a domain", source: "*@a.test", mapping: "forward:y@a.test", kind: local.ErrInvalid},

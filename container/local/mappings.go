@@ -94,8 +94,8 @@ func normalTarget(m Mapping, defaultDomain string) string {
 // already is no error. The source is in a form that ParseSource takes. Errors
 // are *RuleError with the text that James answers.
 //
-// The loop check is James's: it looks at the end points of the new target only,
-// so some loops can be made; they fail at delivery (ErrTooManyMappings).
+// A mapping that would close a loop is refused; James looks at the end points of
+// the new target only, and lets the others fail at delivery.
 func (d *Directory) AddMapping(ctx context.Context, source string, m Mapping) error {
 	source, m, err := d.checkMapping(ctx, source, m)
 	if err != nil {
@@ -257,26 +257,76 @@ func (d *Directory) checkForward(ctx context.Context, source string) error {
 	return refuse(ErrNoSuchUser, "Requested base forward address does not correspond to a user")
 }
 
-// checkLoop refuses a mapping whose target resolves to its source.
+// checkLoop refuses a mapping whose target leads back to its source, however far
+// the way is. What regular expressions make of an address that is not in the table
+// is not seen here; it ends at MappingLimit.
 func (d *Directory) checkLoop(ctx context.Context, source string, m Mapping) error {
-	if m.Type != MapAddress && m.Type != MapAlias && m.Type != MapForward && m.Type != MapGroup || !d.cfg.RecursiveMapping || source == m.Target {
+	if !d.cfg.RecursiveMapping || source == m.Target {
 		return nil
 	}
-	a, err := container.ParseAddress(m.Target)
-	if err != nil {
-		return refuse(ErrInvalid, err.Error())
+	var loops bool
+	var err error
+	switch m.Type {
+	case MapRegex, MapError:
+		return nil
+	case MapDomain, MapDomainAlias:
+		loops, err = d.domainLoops(ctx, source, m)
+	default:
+		var target container.Address
+		if target, err = container.ParseAddress(m.Target); err != nil {
+			return refuse(ErrInvalid, err.Error())
+		}
+		loops, err = d.leadsTo(ctx, target, source)
 	}
-	ends, err := d.Resolve(ctx, a)
+	if loops {
+		return refuse(ErrLoop, "Creation of redirection of "+source+" to "+m.String()+" would lead to a loop, operation not performed")
+	}
+	return err
+}
+
+// leadsTo reports whether some way from a leads through source, an address.
+func (d *Directory) leadsTo(ctx context.Context, a container.Address, source string) (found bool, err error) {
+	r := resolver{dir: d, visit: func(a container.Address) { found = found || lower(a.String()) == source }}
+	_, err = r.resolve(ctx, a, d.cfg.MappingLimit)
 	var mapErr *MappingError
-	if err != nil && !errors.Is(err, ErrTooManyMappings) && !errors.As(err, &mapErr) {
-		return err
+	if errors.Is(err, ErrTooManyMappings) || errors.As(err, &mapErr) {
+		err = nil // that was so before
 	}
-	for _, e := range ends {
-		if lower(e.Target) == source {
-			return refuse(ErrLoop, "Creation of redirection of "+source+" to "+m.String()+" would lead to a loop, operation not performed")
+	return found, err
+}
+
+// nobody is a local part that has no mappings.
+const nobody = "nobody-has-this-name"
+
+// domainLoops reports whether m, of the domain source, would make a loop of some
+// address: one that has no mappings of its own there, and to which m leads back.
+// Only local parts that are in the table can differ from the others.
+func (d *Directory) domainLoops(ctx context.Context, source string, m Mapping) (bool, error) {
+	all, err := d.AllMappings(ctx)
+	if err != nil {
+		return false, err
+	}
+	all[source] = append(all[source], m) // a way may use it twice
+	cfg := d.cfg
+	cfg.StaticMappings = all
+	still := New(cfg, d.store)
+	tried := map[string]bool{}
+	for _, name := range append(slices.Collect(maps.Keys(all)), nobody+"@"+source) {
+		i := strings.LastIndexByte(name, '@')
+		if i < 0 || tried[name[:i]] {
+			continue
+		}
+		tried[name[:i]] = true
+		from := container.Address{Local: name[:i], Domain: source}
+		if len(all[lower(from.String())]) > 0 {
+			continue // they hide those of the domain
+		}
+		loops, err := still.leadsTo(ctx, container.Address{Local: name[:i], Domain: m.Target}, lower(from.String()))
+		if loops || err != nil {
+			return loops, err
 		}
 	}
-	return nil
+	return false, nil
 }
 
 // RemoveUserMappings removes every mapping whose source is the user, and the
