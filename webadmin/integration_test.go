@@ -20,13 +20,13 @@ import (
 
 // world is a server over the real store.
 type world struct {
-	t     *testing.T
+	t     testing.TB
 	store *sqlite.Store
 	web   *webadmin.Server
 }
 
 // newWorld returns a running server whose store has a queue.
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	store, err := sqlite.Open(t.TempDir(), sqlite.Options{Logger: log})
