@@ -45,7 +45,9 @@ func parseExtensions(text string) extensions {
 			e.priority = true
 		case "DELIVERBY":
 			e.deliverBy = true
-			if n, err := strconv.ParseInt(strings.TrimSpace(args), 10, 64); err == nil && n > 0 {
+			// RFC 2852 §2: further options may follow the least time.
+			least, _, _ := strings.Cut(args, ",")
+			if n, err := strconv.ParseInt(strings.TrimSpace(least), 10, 64); err == nil && n > 0 {
 				e.byMinimum = n
 			}
 		case "LIMITS":

@@ -84,10 +84,44 @@ func (d deliverBy) append(b []byte, x *extensions, now time.Time) ([]byte, error
 	return b, nil
 }
 
-// wait returns how long the next retry waits: no longer than until something
+// attrExtraRetries is how many retries a mail had because its time was over: they
+// are none of those that the plan has.
+const attrExtraRetries = "deliver-by-retries"
+
+func extraRetries(m *container.Mail) int {
+	n, _ := m.Attributes.Int(attrExtraRetries)
+	return max(n, 0)
+}
+
+// giveBack makes failures of recipients that were put off although the time of
+// their mail is over by now.
+func (h *handover) giveBack() {
+	err := h.a.env.by.expired(h.now)
+	if err == nil || h.a.interrupted {
+		return
+	}
+	v := judge(stageRoute, err)
+	for i := range h.a.rcpts {
+		r := &h.a.rcpts[i]
+		if !r.known || r.outcome.Result != container.Deferred {
+			continue
+		}
+		v := v
+		if last := r.outcome.Reply(); last != "" {
+			v.text += "; the last attempt: " + last
+		}
+		o := v.outcome()
+		o.Time, o.Host, o.Addr, o.DSN, o.TLS = r.outcome.Time, r.outcome.Host, r.outcome.Addr, r.outcome.DSN, r.outcome.TLS
+		r.outcome = o
+	}
+}
+
+// wait returns how long the next retry of c waits: no longer than until something
 // has to be done.
-func (d deliverBy) wait(delay time.Duration, now time.Time) time.Duration {
-	if left := d.deadline.Sub(now); d.given() && left > 0 && left < delay {
+func (h *handover) wait(c *container.Mail) time.Duration {
+	d, delay := h.a.env.by, h.in.cfg.Plan.Delay(h.planned)
+	if left := d.deadline.Sub(h.now); d.given() && left > 0 && left < delay {
+		c.Set(attrExtraRetries, int32(h.tries-h.planned+1))
 		return left
 	}
 	return delay
@@ -105,7 +139,7 @@ func (h *handover) reportRelayed(delivered []int) {
 	c.Recipients = nil
 	for _, i := range delivered {
 		r := &h.a.rcpts[i]
-		if n, _ := h.mail.Attributes.RecipientString(container.AttrDSNNotify, r.addr); h.in.cfg.OnSuccess != "" && strings.Contains(strings.ToUpper(n), "SUCCESS") {
+		if n, _ := h.a.env.asked.RecipientString(container.AttrDSNNotify, r.addr); h.in.cfg.OnSuccess != "" && strings.Contains(strings.ToUpper(n), "SUCCESS") {
 			continue // the processor reports
 		}
 		if by.trace || !r.knowsBy {
@@ -120,7 +154,7 @@ func (h *handover) reportRelayed(delivered []int) {
 // is noted in c, which goes back to the queue.
 func (h *handover) reportDelayed(c *container.Mail) {
 	if by := h.a.env.by; by.over(h.now) && !by.giveBack {
-		c.Set(container.AttrRetryUntil, h.in.cfg.Plan.until(h.now, h.tries))
+		c.Set(container.AttrRetryUntil, h.in.cfg.Plan.until(h.now, h.planned))
 		h.report(c, "delayed")
 		delete(c.Attributes, container.AttrRetryUntil)
 	}

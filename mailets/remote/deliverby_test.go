@@ -76,6 +76,7 @@ func TestDeliverByReturned(t *testing.T) {
 		{-time.Second, []string{"DELIVERBY"}, "bounces bob@there.test true not delivered by ", 0},
 		{500 * time.Millisecond, []string{"DELIVERBY"}, "bounces bob@there.test true not delivered by ", 0},
 		{time.Hour, []string{"DSN"}, "bounces bob@there.test true the mail must be delivered in time or returned (DELIVERBY), which the remote host does not offer", 1},
+		{time.Minute, []string{"DELIVERBY 62,SOON"}, "bounces bob@there.test true the mail must be delivered within 59 seconds, and the remote host wants at least 62", 1},
 		{time.Minute, []string{"DELIVERBY 61"}, "bounces bob@there.test true the mail must be delivered within 59 seconds, and the remote host wants at least 61", 1},
 	} {
 		t.Run(tc.want, func(t *testing.T) {

@@ -12,15 +12,16 @@ import (
 // or onSuccess for delivered recipients, the bounce processor for refused ones,
 // the queue again for the others. One transaction applies all of it.
 type handover struct {
-	in     *Instance
-	a      *attempt
-	mail   *container.Mail
-	dest   string // destination of the queue item
-	out    container.Outbox
-	now    time.Time
-	tries  int  // attempts, counting this one
-	pieces int  // mails made so far
-	split  bool // there will be more than one
+	in      *Instance
+	a       *attempt
+	mail    *container.Mail
+	dest    string // destination of the queue item
+	out     container.Outbox
+	now     time.Time
+	tries   int  // attempts, counting this one
+	planned int  // of them, those that the plan has
+	pieces  int  // mails made so far
+	split   bool // there will be more than one
 }
 
 // reasons groups recipients that share a reply.
@@ -33,6 +34,8 @@ type reasons struct {
 func (a *attempt) entries(dest string) []container.Entry {
 	m := a.env.mail
 	h := &handover{in: a.in, a: a, mail: m, dest: dest, now: time.Now(), tries: retryCount(m) + 1}
+	h.planned = max(1, h.tries-extraRetries(m))
+	h.giveBack()
 	var delivered, waiting []int
 	var failed, deferred []reasons
 	for i := range a.rcpts {
@@ -52,7 +55,7 @@ func (a *attempt) entries(dest string) []container.Entry {
 	if a.interrupted {
 		waiting, deferred = append(waiting, members(deferred)...), nil
 	}
-	exhausted := len(deferred) > 0 && h.tries > a.in.cfg.Plan.Retries
+	exhausted := len(deferred) > 0 && h.planned > a.in.cfg.Plan.Retries
 	h.split = h.count(delivered, failed, deferred, waiting, exhausted) > 1
 	if len(waiting) > 0 {
 		h.keep(waiting)
@@ -160,7 +163,7 @@ func (h *handover) retry(rcpts []int) {
 		c.Set(container.AttrPriority, int32(-9))
 	}
 	h.reportDelayed(c)
-	h.out.Enqueue(h.in.cfg.Queue, h.dest, c, h.a.env.by.wait(h.in.cfg.Plan.Delay(h.tries), h.now))
+	h.out.Enqueue(h.in.cfg.Queue, h.dest, c, h.wait(c))
 }
 
 // succeed hands delivered recipients to the onSuccess processor.

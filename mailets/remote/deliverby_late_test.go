@@ -1,0 +1,103 @@
+package remote
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mailetd/mailetd/container"
+)
+
+// putOff returns what becomes of a mail for bob and carol, of whom the first was
+// put off and the second got it.
+func putOff(r *rig, m *container.Mail, interrupted bool) []container.Entry {
+	a := r.in.newAttempt(m)
+	a.note(0, false, container.Outcome{Result: container.Deferred, Code: 451, Enhanced: "4.7.1", Text: "later"}, "")
+	a.note(1, false, container.Outcome{Result: container.Relayed, Code: 250, Enhanced: "2.0.0", Text: "ok"}, "")
+	a.interrupted = interrupted
+	return a.entries("there.test")
+}
+
+// TestDeliverByOverMeanwhile: when the time ends while hosts are tried, a mail with
+// R is given back at once, not after the wait for a retry.
+func TestDeliverByOverMeanwhile(t *testing.T) {
+	c := testConfig()
+	c.Plan, _ = NewPlan(ptr("3"), ptr("6 hours"))
+	r := newRig(t, c, withReports)
+	for _, tc := range []struct {
+		mode        string
+		left        time.Duration
+		interrupted bool
+		queued      bool
+	}{
+		{"R", -time.Second, false, false}, {"RT", 500 * time.Millisecond, false, false}, {"R", time.Hour, false, true},
+		{"N", -time.Second, false, true}, {"R", -time.Second, true, true},
+	} {
+		queued, bounced := 0, 0
+		for _, e := range putOff(r, byMail(tc.left, tc.mode, "bob@there.test", "carol@there.test"), tc.interrupted) {
+			switch {
+			case e.Queue == "outgoing":
+				queued++
+			case e.Mail.State == "bounces":
+				bounced++
+				o, _ := e.Mail.Outcome(e.Mail.Recipients[0])
+				if len(e.Mail.Recipients) != 1 || o.Result != container.Failed || o.Enhanced != "5.4.7" || !strings.Contains(o.Text, "4.7.1 later") {
+					t.Errorf("%v: bounced for %v: %+v", tc, e.Mail.Recipients, o)
+				}
+			}
+		}
+		if queued+bounced != 1 || (queued == 1) != tc.queued {
+			t.Errorf("%v: queued %d times, bounced %d times", tc, queued, bounced)
+		}
+	}
+}
+
+// TestDeliverByWhileOtherMailFails: a mail that waited while another one found out
+// that its destination is down is given back, too.
+func TestDeliverByWhileOtherMailFails(t *testing.T) {
+	c := testConfig()
+	c.Plan, _ = NewPlan(ptr("3"), ptr("6 hours"))
+	r := newRig(t, c, withReports)
+	other := r.in.newAttempt(newMail("bob@there.test"))
+	other.note(0, false, container.Outcome{Result: container.Deferred, Enhanced: "4.4.1", Text: "nobody there"}, "")
+	a := r.in.newAttempt(byMail(-time.Second, "R", "bob@there.test"))
+	a.adopt(other)
+	if e := a.entries("there.test"); len(e) != 1 || e[0].Mail.State != "bounces" {
+		t.Errorf("got %+v", e)
+	}
+}
+
+// TestDeliverByRetryIsExtra: the attempt that the end of the time asks for is none
+// of those that the plan has: with N a mail is given up no earlier than without.
+func TestDeliverByRetryIsExtra(t *testing.T) {
+	c := testConfig()
+	c.Plan, _ = NewPlan(ptr("1"), ptr("6 hours"))
+	r := newRig(t, c, withReports)
+	m, names := byMail(time.Hour, "N", "bob@there.test", "carol@there.test"), map[string]bool{}
+	for i, want := range []time.Duration{time.Hour, 6 * time.Hour, 0} {
+		var next *container.Mail
+		for _, e := range putOff(r, m, false) {
+			if names[e.Mail.Name] {
+				t.Errorf("attempt %d: %s has the name of a mail before", i, describe(e.Mail))
+			}
+			names[e.Mail.Name] = e.Queue != "outgoing"
+			switch {
+			case e.Queue == "outgoing":
+				next = e.Mail
+				if e.Delay > want || e.Delay < want-time.Minute {
+					t.Errorf("attempt %d: waits %v, want %v", i, e.Delay, want)
+				}
+			case e.Mail.State == "bounces" && want != 0:
+				t.Errorf("attempt %d: given up: %s", i, describe(e.Mail))
+			}
+		}
+		if (next == nil) != (want == 0) {
+			t.Fatalf("attempt %d: in the queue: %v", i, next)
+		}
+		if next != nil {
+			m = next
+			m.Recipients = append(m.Recipients, container.MustAddress("carol@there.test"))
+			m.Set(container.AttrDeliverBy, time.Now().Add(-time.Second)) // later
+		}
+	}
+}
