@@ -15,7 +15,8 @@ func (e *Engine) Measure(m *metrics.Set) {
 	mails := m.CounterVec("mailetd_processor_mails_total", "Mails that came to a processor.", "processor")
 	seconds := m.HistogramVec("mailetd_mailet_seconds", "How long a mailet took for a mail.",
 		[]float64{0.0001, 0.001, 0.01, 0.1, 1, 10}, "processor", "mailet")
-	failures := m.CounterVec("mailetd_mailet_failures_total", "Mails that a mailet could not serve.", "processor", "mailet")
+	// Not mailetd_mailet_…_total: a MetricsMailet may be called failures.
+	failures := m.CounterVec("mailetd_processor_failures_total", "Mails that a mailet could not serve.", "processor", "mailet")
 	for state, p := range e.processors {
 		p.mails = mails.WithLabelValues(state)
 		for i := range p.steps {

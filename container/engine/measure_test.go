@@ -65,8 +65,8 @@ func TestMeasure(t *testing.T) {
 	}{
 		{"mailetd_processor_mails_total", []string{"root"}, 2},
 		{"mailetd_processor_mails_total", []string{"error"}, 2},
-		{"mailetd_mailet_failures_total", []string{"Good", "root"}, 0},
-		{"mailetd_mailet_failures_total", []string{"Bad", "root"}, 2},
+		{"mailetd_processor_failures_total", []string{"Good", "root"}, 0},
+		{"mailetd_processor_failures_total", []string{"Bad", "root"}, 2},
 	} {
 		if got := gathered(t, set, tc.name, tc.labels...).GetCounter().GetValue(); got != tc.want {
 			t.Errorf("%s %q: got %g, want %g", tc.name, tc.labels, got, tc.want)
@@ -75,5 +75,17 @@ func TestMeasure(t *testing.T) {
 	// The first mailet of that name saw none of them.
 	if got := gathered(t, set, "mailetd_mailet_seconds", "Good", "root").GetHistogram().GetSampleCount(); got != 2 {
 		t.Errorf("Good took %d mails, want 2", got)
+	}
+}
+
+// TestMeasureBesideCounters: whatever a MetricsMailet is called, the server starts.
+func TestMeasureBesideCounters(t *testing.T) {
+	set := metrics.New()
+	for _, name := range []string{"failures", "seconds", "seconds_count", "errors", ""} {
+		set.Counter("mailetd_mailet_"+name+"_total", "Mails that passed a MetricsMailet.")
+	}
+	(&Engine{processors: map[string]*processor{"root": {state: "root", steps: []step{{matcher: all, mailetName: "Null"}}}}}).Measure(set)
+	if _, err := set.Gather(); err != nil {
+		t.Error(err)
 	}
 }
