@@ -52,8 +52,9 @@ func newDeliverBy(p *conf.Params, _ Services) any {
 
 // deliverBy is what the client asked for, in the transaction state.
 type deliverBy struct {
-	deadline time.Time
-	mode     string
+	within time.Duration
+	since  time.Time
+	mode   string
 }
 
 // byKey is the key of the transaction state for a deliverBy.
@@ -83,8 +84,20 @@ func (h *DeliverByHook) MailParam(_ context.Context, s *Session, p Param) Decisi
 	case mode[0] == 'R' && seconds < h.minimum:
 		return Refuse(555, "5.5.4", fmt.Sprintf("BY with R must be at least %d seconds", h.minimum))
 	}
-	s.Tx.SetState(byKey{}, deliverBy{h.now().Add(time.Duration(seconds) * time.Second), mode})
+	by := deliverBy{time.Duration(seconds) * time.Second, h.now(), mode}
+	if by.endsWithin(s.Tx.Delay) {
+		return badParam(heldTooLong)
+	}
+	s.Tx.SetState(byKey{}, by)
 	return Decision{}
+}
+
+const heldTooLong = "BY with R ends before the time that the mail is to be held"
+
+// endsWithin reports whether a mail that is held for so long would be returned
+// without an attempt to deliver it.
+func (b deliverBy) endsWithin(held time.Duration) bool {
+	return held > 0 && b.mode[0] == 'R' && b.within <= held
 }
 
 // parseBy reads the value of BY; letters may be small.
@@ -105,7 +118,7 @@ func parseBy(v string) (seconds int64, mode string, ok bool) {
 // Message implements MessageHook.
 func (h *DeliverByHook) Message(_ context.Context, s *Session, m *container.Mail) Decision {
 	if by, ok := s.Tx.State(byKey{}).(deliverBy); ok {
-		m.Set(container.AttrDeliverBy, by.deadline)
+		m.Set(container.AttrDeliverBy, by.since.Add(by.within))
 		m.Set(container.AttrDeliverByMode, by.mode)
 	}
 	return Decision{}

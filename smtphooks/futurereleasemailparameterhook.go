@@ -49,6 +49,9 @@ func (h *FutureReleaseMailParameterHook) MailParam(_ context.Context, s *Session
 	case s.Tx.State(holdKey{}) != nil:
 		return Refuse(554, "", "Mail parameter cannot contains both holdFor and holdUntil parameters")
 	}
+	if by, ok := s.Tx.State(byKey{}).(deliverBy); ok && by.endsWithin(hold) {
+		return badParam(heldTooLong)
+	}
 	s.Tx.SetState(holdKey{}, true)
 	s.Tx.Delay = hold
 	return Decision{}
