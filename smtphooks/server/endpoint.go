@@ -29,6 +29,7 @@ type endpoint struct {
 	lifespan  time.Duration // of a connection; 0 means for ever
 	networks  smtphooks.Networks
 	hosts     []smtphooks.NetworkHost
+	found     map[string]smtphooks.Networks // of the hosts, by name
 	tlsConfig atomic.Pointer[tls.Config]
 	tally     *tally
 }
@@ -57,7 +58,7 @@ func newEndpoint(s *Server, cfg conf.SMTPServer, predecessor *endpoint, reg *smt
 	}
 	e.chain = smtphooks.Build(cfg, reg, s.services, r)
 	if predecessor != nil {
-		e.tally = predecessor.tally
+		e.tally, e.found = predecessor.tally, predecessor.found
 		e.chain.Inherit(predecessor.chain)
 	}
 	e.lifespan = e.chain.Lifespan()
@@ -106,32 +107,41 @@ const lookupTimeout = 5 * time.Second
 
 // addHosts looks up the hosts of <authorizedAddresses>.
 func (e *endpoint) addHosts(ctx context.Context) {
+	found := map[string]smtphooks.Networks{}
 	for _, h := range e.hosts {
-		e.addHost(ctx, h)
+		if n, ok := e.findHost(ctx, h); ok {
+			found[h.Name] = n
+			e.networks = append(e.networks, n...)
+		}
 	}
+	e.found = found
 }
 
-// addHost authorizes the addresses of h. As in James a name that does not
-// resolve is passed over.
-func (e *endpoint) addHost(ctx context.Context, h smtphooks.NetworkHost) {
+// findHost returns the addresses of h. As in James a name that does not resolve is
+// passed over; one that did before a reload keeps what it had.
+func (e *endpoint) findHost(ctx context.Context, h smtphooks.NetworkHost) (smtphooks.Networks, bool) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
 	n, err := h.Resolve(ctx, e.server.services.DNS)
-	if err != nil {
-		e.log().WarnContext(ctx, "authorized host passed over", "server", e.cfg.Name, "host", h.Name, "err", err)
-		return
+	if err == nil {
+		return n, true
 	}
-	e.networks = append(e.networks, n...)
+	n, ok := e.found[h.Name]
+	e.log().WarnContext(ctx, "authorized host not found", "server", e.cfg.Name, "host", h.Name, "kept", ok, "err", err)
+	return n, ok
 }
 
 // admit starts a connection, or closes it when a limit is reached.
 func (e *endpoint) admit(nc net.Conn, start func(*conn)) {
-	peer := remoteIP(nc)
-	if !e.cfg.ProxyRequired && !e.metered(peer) {
+	peer, perIP := remoteIP(nc), e.cfg.MaxConnectionsPerIP
+	_, onThisMachine := nc.(*net.UnixConn)
+	if onThisMachine {
+		perIP = 0 // it is no address that all of them share
+	} else if !e.cfg.ProxyRequired && !e.metered(peer) {
 		e.turnAway(nc)
 		return
 	}
-	if !e.tally.enter(peer, e.cfg) {
+	if !e.tally.enter(peer, e.cfg.MaxConnections, perIP) {
 		// As in James: without a word.
 		e.server.count("connections_refused")
 		e.log().Warn("connection limit reached", "server", e.cfg.Name, "client", peer.String())
@@ -179,14 +189,11 @@ func remoteIP(nc net.Conn) netip.Addr {
 	return netip.IPv4Unspecified()
 }
 
-// enter counts a connection, unless that would exceed a limit of cfg.
-func (t *tally) enter(ip netip.Addr, cfg conf.SMTPServer) bool {
+// enter counts a connection, unless that would exceed a limit; 0 is none.
+func (t *tally) enter(ip netip.Addr, max, maxPerIP int) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if n := cfg.MaxConnections; n > 0 && t.total >= n {
-		return false
-	}
-	if n := cfg.MaxConnectionsPerIP; n > 0 && t.perIP[ip] >= n {
+	if max > 0 && t.total >= max || maxPerIP > 0 && t.perIP[ip] >= maxPerIP {
 		return false
 	}
 	t.total++

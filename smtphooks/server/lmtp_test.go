@@ -347,3 +347,16 @@ func TestLMTPShutdownDuringDelivery(t *testing.T) {
 	h.wait()
 	h.one()
 }
+
+// Whoever opens the socket is on this machine, and is not counted as one client.
+func TestLimitsSpareUnixSockets(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lmtp")
+	startLMTP(t, "<bind>unix:"+path+"</bind><connectionLimitPerIP>1</connectionLimitPerIP><limits><connectionRate>1</connectionRate></limits><handlerchain/>")
+	for range 3 {
+		nc, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		newClient(t, nc).expect("220 ...")
+	}
+}

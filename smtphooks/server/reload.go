@@ -43,8 +43,8 @@ func (s *Server) build(cfgs []conf.SMTPServer, reg *smtphooks.Registry, r *conf.
 // before.
 //
 // When there are errors in r afterwards (ErrConfiguration), an address cannot be
-// listened on, or the server is stopping (ErrEnded), all stays as it was. Call it
-// after Listen.
+// listened on, ctx is over, or the server is stopping (ErrEnded), all stays as it
+// was. Call it after Listen.
 func (s *Server) Reload(ctx context.Context, cfgs []conf.SMTPServer, reg *smtphooks.Registry, r *conf.Report) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
@@ -54,6 +54,9 @@ func (s *Server) Reload(ctx context.Context, cfgs []conf.SMTPServer, reg *smtpho
 	}
 	for _, e := range endpoints {
 		e.addHosts(ctx)
+	}
+	if err := ctx.Err(); err != nil {
+		return err // the hosts could not all be looked up
 	}
 	m := s.planMove(endpoints)
 	if err := m.open(ctx); err != nil {

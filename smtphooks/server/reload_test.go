@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -174,6 +175,45 @@ func TestReloadUnderLoad(t *testing.T) {
 		case <-done:
 			return
 		default:
+		}
+	}
+}
+
+// TestReloadGivenUp: when whoever asked for it goes away, names in
+// <authorizedAddresses> cannot be looked up any more, and nothing changes.
+func TestReloadGivenUp(t *testing.T) {
+	h := start(t, "<smtpGreeting>old</smtpGreeting><authorizedAddresses>127.0.0.1</authorizedAddresses>")
+	r := &conf.Report{}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	xml := smtpserverXML("<smtpGreeting>new</smtpGreeting><authorizedAddresses>client.example.org</authorizedAddresses>")
+	err := h.Reload(ctx, conf.SMTPServers(conf.ParseXML("smtpserver.xml", []byte(xml), r), r), smtphooks.NewRegistry(), r)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	h.dial().expect("220 old")
+}
+
+// TestReloadWithoutDNS: a host that may relay does not lose that because it cannot
+// be looked up for a moment; one that is new, or listed no more, may not.
+func TestReloadWithoutDNS(t *testing.T) {
+	const name, other = "mail.broken.test", "other.broken.test"
+	list := func(names string) string {
+		return smtpserverXML("<authorizedAddresses>" + names + "</authorizedAddresses>")
+	}
+	h := start(t, "<authorizedAddresses>"+name+"</authorizedAddresses>")
+	ip := netip.MustParseAddr("192.0.2.7")
+	if h.endpoints[0].authorized(ip) {
+		t.Fatal("authorized before")
+	}
+	h.endpoints[0].found = map[string]smtphooks.Networks{name: {netip.PrefixFrom(ip, 32)}} // when it could be looked up
+	for _, step := range []struct {
+		names string
+		want  bool
+	}{{name + "," + other, true}, {name, true}, {other, false}, {name, false}} {
+		h.mustReload(list(step.names))
+		if got := h.endpoints[0].authorized(ip); got != step.want {
+			t.Errorf("%s: authorized: %t", step.names, got)
 		}
 	}
 }
