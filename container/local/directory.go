@@ -124,6 +124,7 @@ type Directory struct {
 	verified  cache[[32]byte]
 	allSCRAM  cache[bool]
 	regexes   regexCache
+	adding    sync.Mutex // held from the check of a new mapping until it is stored
 	detection detection
 	hashing   chan struct{} // a place for each password that is hashed at a time: one processor is left for the mail
 	macKey    [32]byte

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"testing"
 
 	"github.com/mailetd/mailetd/container/local"
@@ -48,5 +49,80 @@ func TestNoLoopCanBeAdded(t *testing.T) {
 	}
 	if taken < 1000 || refused < 100 {
 		t.Errorf("%d were taken, %d refused", taken, refused)
+	}
+}
+
+// TestLoopsBehindOtherThings: a loop is seen however long it is, and whatever else
+// the target leads to first.
+func TestLoopsBehindOtherThings(t *testing.T) {
+	address := func(target string) local.Mapping { return local.Mapping{Type: local.MapAddress, Target: target} }
+	for _, tc := range []struct {
+		name string
+		have func(add func(source string, m local.Mapping))
+		m    local.Mapping // of a@d.test
+		loop bool
+	}{
+		{"longer than the limit", func(add func(string, local.Mapping)) {
+			for i := range 30 {
+				add(fmt.Sprintf("n%d@d.test", i), address(fmt.Sprintf("n%d@d.test", i+1)))
+			}
+			add("n30@d.test", address("a@d.test"))
+		}, address("n0@d.test"), true},
+		{"behind a long way that ends elsewhere", func(add func(string, local.Mapping)) {
+			add("b@d.test", address("n0@d.test"))
+			add("b@d.test", address("z@d.test"))
+			for i := range 30 {
+				add(fmt.Sprintf("n%d@d.test", i), address(fmt.Sprintf("n%d@d.test", i+1)))
+			}
+			add("z@d.test", address("a@d.test"))
+		}, address("b@d.test"), true},
+		{"behind an error", func(add func(string, local.Mapping)) {
+			add("b@d.test", address("e@d.test"))
+			add("b@d.test", address("z@d.test"))
+			add("e@d.test", local.Mapping{Type: local.MapError, Target: "gone"})
+			add("z@d.test", address("a@d.test"))
+		}, address("b@d.test"), true},
+		{"members that are in many groups", func(add func(string, local.Mapping)) {
+			for i := range 12 { // 4^12 ways, and no loop
+				for j := range 4 {
+					for k := range 4 {
+						add(fmt.Sprintf("g%d-%d@d.test", i, j), local.Mapping{Type: local.MapGroup, Target: fmt.Sprintf("g%d-%d@d.test", i+1, k)})
+					}
+				}
+			}
+		}, address("g0-0@d.test"), false},
+		{"an address that another leads to as well", func(add func(string, local.Mapping)) {
+			add("b@d.test", address("c@d.test"))
+		}, address("c@d.test"), false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			d, _ := localtest.Directory(t, []string{"d.test"})
+			tc.have(func(source string, m local.Mapping) {
+				t.Helper()
+				if err := d.AddMapping(t.Context(), source, m); err != nil {
+					t.Fatal(err)
+				}
+			})
+			if err := d.AddMapping(t.Context(), "a@d.test", tc.m); errors.Is(err, local.ErrLoop) != tc.loop || err != nil && !tc.loop {
+				t.Errorf("got %v, want a loop: %t", err, tc.loop)
+			}
+		})
+	}
+}
+
+// TestLoopsAtTheSameTime: of two mappings that make a loop together one is taken.
+func TestLoopsAtTheSameTime(t *testing.T) {
+	d, _ := localtest.Directory(t, []string{"d.test"})
+	for i := range 300 {
+		a, b := fmt.Sprintf("a%d@d.test", i), fmt.Sprintf("b%d@d.test", i)
+		errs := make([]error, 2)
+		var wg sync.WaitGroup
+		for j, pair := range [][2]string{{a, b}, {b, a}} {
+			wg.Go(func() { errs[j] = d.AddMapping(t.Context(), pair[0], local.Mapping{Type: local.MapAddress, Target: pair[1]}) })
+		}
+		wg.Wait()
+		if errors.Is(errs[0], local.ErrLoop) == errors.Is(errs[1], local.ErrLoop) {
+			t.Fatalf("%s and %s: got %v and %v, want one loop", a, b, errs[0], errs[1])
+		}
 	}
 }

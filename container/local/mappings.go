@@ -2,7 +2,6 @@ package local
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -101,6 +100,8 @@ func (d *Directory) AddMapping(ctx context.Context, source string, m Mapping) er
 	if err != nil {
 		return err
 	}
+	d.adding.Lock()
+	defer d.adding.Unlock()
 	have, err := d.mappingsOf(ctx, source)
 	if err != nil || slices.Contains(have, m) {
 		return err
@@ -284,15 +285,64 @@ func (d *Directory) checkLoop(ctx context.Context, source string, m Mapping) err
 	return err
 }
 
-// leadsTo reports whether some way from a leads through source, an address.
-func (d *Directory) leadsTo(ctx context.Context, a container.Address, source string) (found bool, err error) {
-	r := resolver{dir: d, visit: func(a container.Address) { found = found || lower(a.String()) == source }}
-	_, err = r.resolve(ctx, a, d.cfg.MappingLimit)
-	var mapErr *MappingError
-	if errors.Is(err, ErrTooManyMappings) || errors.As(err, &mapErr) {
-		err = nil // that was so before
+// step is an address on a way, and how often a regular expression made one before
+// it: they can make new ones without end.
+type step struct {
+	addr  container.Address
+	regex int
+}
+
+// leadsTo reports whether some way from a leads through source, an address. Each
+// address is looked at once. Errors on the way hide nothing: they can be removed.
+func (d *Directory) leadsTo(ctx context.Context, a container.Address, source string) (bool, error) {
+	seen := map[string]bool{lower(a.String()): true}
+	for todo := []step{{addr: a}}; len(todo) > 0; todo = todo[1:] {
+		at := todo[0]
+		if lower(at.addr.String()) == source {
+			return true, nil
+		}
+		targets, err := d.targets(ctx, at)
+		if err != nil {
+			return false, err
+		}
+		for _, t := range targets {
+			if key := lower(t.addr.String()); !seen[key] && t.regex < d.cfg.MappingLimit && len(seen) < maxSteps {
+				seen[key] = true
+				todo = append(todo, t)
+			}
+		}
 	}
-	return found, err
+	return false, nil
+}
+
+// targets returns where the mappings of an address lead to. As in Resolve, one
+// that leads to the address itself is the last, unless it is a forward.
+func (d *Directory) targets(ctx context.Context, at step) ([]step, error) {
+	rules, err := d.rules(ctx, at.addr)
+	if err != nil {
+		return nil, err
+	}
+	var out []step
+	for _, rule := range rules {
+		if rule.Type == MapError {
+			continue
+		}
+		target, ok, err := rule.apply(at.addr)
+		if err != nil {
+			return nil, err
+		}
+		switch to := (step{target, at.regex}); {
+		case !ok:
+		case !target.Equal(at.addr):
+			if rule.Type == MapRegex {
+				to.regex++
+			}
+			out = append(out, to)
+		case rule.Type != MapForward:
+			return out, nil
+		}
+	}
+	return out, nil
 }
 
 // nobody is a local part that has no mappings.

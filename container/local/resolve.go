@@ -67,7 +67,6 @@ type resolver struct {
 	dir   *Directory
 	types []MappingType
 	steps int
-	visit func(container.Address) // told of each address on the way; may be nil
 }
 
 // maxSteps bounds the whole tree of one address: groups of groups grow with the
@@ -77,9 +76,6 @@ const maxSteps = 20000
 func (r *resolver) resolve(ctx context.Context, a container.Address, n int) ([]Mapping, error) {
 	if r.steps++; n == 0 || r.steps > maxSteps {
 		return nil, ErrTooManyMappings
-	}
-	if r.visit != nil {
-		r.visit(a)
 	}
 	rules, err := r.dir.rules(ctx, a)
 	if err != nil {
