@@ -54,7 +54,7 @@ const (
 
 	// Ours, not James's.
 	AttrDSNOrcptType = "dsn-orcpt-type" // map recipient -> address type of ORCPT when it is not rfc822
-	AttrBodyType     = "smtp-body"      // BODY parameter of MAIL: "8BITMIME" or "BINARYMIME"
+	AttrBodyType     = "smtp-body"      // BODY parameter of MAIL: "8BITMIME"; BINARYMIME is converted at intake
 	AttrSMTPUTF8     = "smtp-utf8"      // MAIL had SMTPUTF8
 	// By when the mail shall be delivered (a time), and what is to be done when it
 	// is not: R or N, and T behind it to trace it (RFC 2852).

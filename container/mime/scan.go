@@ -183,6 +183,9 @@ func (s *scanner) push(e *Entity) error {
 		e.boundary = boundaryOf(e)
 		l.delimiter = []byte("--" + e.boundary)
 		l.unknown = e.boundary == ""
+		if l.unknown && s.lim.strict {
+			return ErrNoBoundary
+		}
 		if err := s.enter(&l); err != nil {
 			return err
 		}
@@ -205,7 +208,7 @@ func (s *scanner) run() error {
 			return err
 		}
 		i, last := s.match(line)
-		if i < 0 || !whole {
+		if i < 0 || !whole || s.lim.strict && !s.isLine(line) {
 			s.advance(len(line), whole)
 			continue
 		}
@@ -239,6 +242,14 @@ func (s *scanner) match(line []byte) (i int, last bool) {
 		}
 	}
 	return -1, false
+}
+
+// isLine reports whether line, which is next, has CRLF at both ends or is at the
+// end of the body: content in the transfer encoding binary has other line ends,
+// too, which are none (RFC 2046 §5.1.1).
+func (s *scanner) isLine(line []byte) bool {
+	text, _ := bytes.CutSuffix(line, []byte("\r\n"))
+	return !bytes.ContainsAny(text, "\r\n") && (s.lineEndBefore() == 2 || s.offset() == 0)
 }
 
 // learn takes the boundary from the first line that may be one.

@@ -13,6 +13,8 @@ type Limits struct {
 	Depth int   // nesting of multiparts, 0: 20
 	Parts int   // leaves and multiparts, the message among them, 0: 1000
 	Bytes int64 // octets of the body, 0: no limit
+
+	strict bool // boundary lines have CRLF at both ends, and boundaries are said
 }
 
 // ErrTooComplex is returned by Scan and Walk when a message is beyond its
