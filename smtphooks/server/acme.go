@@ -6,7 +6,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"log/slog"
+	"maps"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/caddyserver/certmagic"
@@ -31,61 +33,102 @@ type authorities struct {
 	ended   bool
 }
 
-// authority tells accounts and challenges apart.
+// authority tells accounts, challenges and what is wanted of them apart.
 type authority struct {
 	directory, email, challenge, host string
 	port                              int
-	first                             string // of the domains
+	domains                           string
 }
 
 func authorityOf(a *conf.ACME) authority {
-	return authority{a.Directory, a.Email, a.Challenge, a.Host, a.Port, a.Domains[0]}
+	return authority{a.Directory, a.Email, a.Challenge, a.Host, a.Port, strings.Join(a.Domains, " ")}
 }
 
 // acmeClient obtains certificates from one authority.
 type acmeClient struct {
-	cache *certmagic.Cache
-	magic *certmagic.Config
+	cache  *certmagic.Cache
+	magic  *certmagic.Config
+	work   context.Context // over when nothing is to be obtained or renewed any more
+	cancel func()
+	once   sync.Once
+}
+
+// stop ends what c does at the authority. The certificates that it has can be used
+// on.
+func (c *acmeClient) stop() {
+	c.once.Do(func() {
+		c.cancel()
+		c.cache.Stop()
+	})
 }
 
 // obtain sees to it that there are certificates for the domains of a, now and
-// in future. It does not wait for them: the log tells what became of it. It ends
-// with ctx.
+// in future. It reads those that are on disk, and does not wait for others: the log
+// tells what became of them. It ends with ctx. What is under way already goes on at
+// its own pace: reloads do not make an authority be asked more often.
 func (s *authorities) obtain(ctx context.Context, a *conf.ACME) {
-	c := s.join(a)
-	if c == nil {
+	c, begun := s.join(ctx, a)
+	if c == nil || begun {
 		return
 	}
-	// Not under the lock: this reads files, and may ask the authority something.
-	if err := c.magic.ManageAsync(ctx, a.Domains); err != nil && ctx.Err() == nil {
+	// Not under the lock: this reads files.
+	if err := c.magic.ManageAsync(c.work, a.Domains); err != nil && ctx.Err() == nil {
 		s.log.ErrorContext(ctx, "certificates not managed", "domains", a.Domains, "err", err)
+		c.stop() // the next reload begins anew
 	}
 }
 
-// join returns the client for the authority of a, made if need be; nil at the end.
-func (s *authorities) join(a *conf.ACME) *acmeClient {
+// join returns the client for the authority of a, and whether it was there; it is
+// made if need be. It is nil at the end.
+func (s *authorities) join(ctx context.Context, a *conf.ACME) (c *acmeClient, begun bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
-		return nil
+		return nil, false
 	}
 	key := authorityOf(a)
-	c, ok := s.clients[key]
-	if !ok {
-		c = s.newClient(a)
-		s.clients[key] = c
+	if c := s.clients[key]; c != nil && c.work.Err() == nil {
+		return c, true
 	}
-	return c
+	c = s.newClient(ctx, a)
+	s.clients[key] = c
+	return c, false
 }
 
-func (s *authorities) newClient(a *conf.ACME) *acmeClient {
+// keep stops all clients but those that wanted needs. A certificate that nobody wants
+// must not be renewed, and while one is tried to be obtained in vain another client
+// could not try it in another way.
+func (s *authorities) keep(wanted []*conf.ACME) {
+	keys := map[authority]bool{}
+	for _, a := range wanted {
+		keys[authorityOf(a)] = true
+	}
+	for key, c := range s.all() {
+		if !keys[key] {
+			c.stop()
+		}
+	}
+}
+
+func (s *authorities) all() map[authority]*acmeClient {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.clients)
+}
+
+func (s *authorities) newClient(ctx context.Context, a *conf.ACME) *acmeClient {
 	log := zap.New(&slogCore{log: s.log})
 	c := &acmeClient{}
+	c.work, c.cancel = context.WithCancel(ctx)
 	c.cache = certmagic.NewCache(certmagic.CacheOptions{Logger: log,
 		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return c.magic, nil }})
 	c.magic = certmagic.New(c.cache, certmagic.Config{Storage: &certmagic.FileStorage{Path: filepath.Join(s.storage, "acme")}, Logger: log,
-		DefaultServerName: a.Domains[0], FallbackServerName: a.Domains[0]})
-	issuer := certmagic.ACMEIssuer{CA: a.Directory, TestCA: a.Directory, Email: a.Email, Agreed: true, ListenHost: a.Host, TrustedRoots: s.roots,
+		DefaultServerName: a.Domains[0], FallbackServerName: a.Domains[0],
+		// Mail clients do not look at it, and it would be fetched before anything else can go on.
+		OCSP: certmagic.OCSPConfig{DisableStapling: true}})
+	// TestCA is left to the library: for Let's Encrypt that is its staging environment,
+	// where retries do not count towards the limits of failures.
+	issuer := certmagic.ACMEIssuer{CA: a.Directory, Email: a.Email, Agreed: true, ListenHost: a.Host, TrustedRoots: s.roots,
 		DisableDistributedSolvers: true, Logger: log}
 	switch a.Challenge {
 	case conf.ACMETLS:
@@ -100,11 +143,9 @@ func (s *authorities) newClient(a *conf.ACME) *acmeClient {
 // end stops all renewals.
 func (s *authorities) end() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.ended = true
-	for _, c := range s.clients {
-		c.cache.Stop()
-	}
+	s.mu.Unlock()
+	s.keep(nil)
 }
 
 func (s *authorities) client(a *conf.ACME) *acmeClient {

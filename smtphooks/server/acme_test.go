@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -11,16 +12,24 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/caddyserver/certmagic"
+
+	"github.com/mailetd/mailetd/conf"
 )
 
 // acmeAuthority is an ACME authority (RFC 8555) for one order at a time. It answers
@@ -279,4 +288,87 @@ func TestACMERefused(t *testing.T) {
 	}
 	h.stop()
 	h.wait()
+}
+
+// TestACMEMended: after a reload that mends the configuration the certificate comes
+// at once; what was tried before is not tried any more, and was tried once, however
+// many servers want it and however often all is reloaded.
+func TestACMEMended(t *testing.T) {
+	a := newAuthority(t, "http-01")
+	wrong, port := a.xml("startTLS"), a.port
+	a.port = freePort(t) // where the authority asks
+	right := a.xml("startTLS")
+	h := startWith(t, wrong, nil, Options{DataDir: t.TempDir()})
+	h.logged("acme: ")
+	two := strings.ReplaceAll(smtpserverXML(wrong), "<smtpservers>", "<smtpservers>"+strings.TrimSuffix(strings.TrimPrefix(smtpserverXML(wrong), "<smtpservers>"), "</smtpservers>"))
+	for range 3 {
+		h.mustReload(two)
+	}
+	if a.mu.Lock(); a.orders != 1 {
+		t.Errorf("%d orders before, want 1", a.orders)
+	}
+	a.mu.Unlock()
+	first := h.acme.client(h.endpoints[0].acme())
+	if h.acme.client(h.endpoints[1].acme()) != first {
+		t.Error("two servers with the same <acme> have two clients")
+	}
+	h.mustReload(smtpserverXML(right))
+	h.offersTLS().startTLS(a.trust())
+	if first.work.Err() == nil {
+		t.Error("the challenge is still to be answered at port " + port)
+	}
+	h.mustReload(smtpserverXML(wrong))
+	h.mustReload(smtpserverXML(right)) // back, with a new client
+	h.offersTLS().startTLS(a.trust())
+}
+
+// logged waits until an error that has text is in the log.
+func (h *harness) logged(text string) {
+	h.t.Helper()
+	for deadline := time.Now().Add(patience); !strings.Contains(h.log.String(), `level=ERROR msg="`+text); {
+		if time.Now().After(deadline) {
+			h.t.Fatalf("%q is not logged:\n%s", text, h.log)
+		}
+		h.begin().nc.Close()
+	}
+}
+
+// TestACMEStorage: keys are nobody else's to read.
+func TestACMEStorage(t *testing.T) {
+	a, data := newAuthority(t, "http-01"), t.TempDir()
+	h := startWith(t, a.xml("startTLS"), nil, Options{DataDir: data})
+	h.offersTLS()
+	keys := 0
+	err := filepath.WalkDir(filepath.Join(data, "acme"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // a lock
+		}
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s: %v", path, info.Mode())
+		}
+		if strings.HasSuffix(path, ".key") {
+			keys++
+		}
+		return err
+	})
+	if err != nil || keys != 2 {
+		t.Errorf("%d keys, want that of the account and that of the certificate; %v", keys, err)
+	}
+}
+
+// TestACMERetries: what has failed is tried where failures do not count, if there is
+// such a place.
+func TestACMERetries(t *testing.T) {
+	s := &authorities{storage: t.TempDir(), log: slog.New(slog.DiscardHandler), clients: map[authority]*acmeClient{}}
+	for directory, want := range map[string]string{certmagic.LetsEncryptProductionCA: certmagic.LetsEncryptStagingCA, "https://ca.here.test/directory": ""} {
+		c := s.newClient(context.Background(), &conf.ACME{Directory: directory, Domains: []string{"mx.here.test"}, Challenge: conf.ACMEHTTP, Port: 80})
+		defer c.stop()
+		if got := c.magic.Issuers[0].(*certmagic.ACMEIssuer).TestCA; got != want {
+			t.Errorf("%s: retries at %q, want %q", directory, got, want)
+		}
+	}
 }

@@ -63,6 +63,9 @@ func (s *Server) Reload(ctx context.Context, cfgs []conf.SMTPServer, reg *smtpho
 		s.undo(ctx, m)
 		return err
 	}
+	if ctx := s.accepting(); ctx != nil {
+		s.obtainCertificates(ctx, endpoints) // before they are needed
+	}
 	if !s.commit(endpoints, m) {
 		closeAll(m.opened)
 		return ErrEnded
@@ -70,9 +73,7 @@ func (s *Server) Reload(ctx context.Context, cfgs []conf.SMTPServer, reg *smtpho
 	for _, k := range m.left {
 		k.drop()
 	}
-	if ctx := s.accepting(); ctx != nil {
-		s.obtainCertificates(ctx)
-	}
+	s.acme.keep(wantedCertificates(endpoints))
 	return nil
 }
 

@@ -174,16 +174,21 @@ func (w *work) accept(k *socket) {
 	})
 }
 
-// obtainCertificates turns to the ACME authorities of all servers.
-func (s *Server) obtainCertificates(ctx context.Context) {
-	s.mu.Lock()
-	endpoints := s.endpoints
-	s.mu.Unlock()
+// obtainCertificates turns to the ACME authorities of endpoints.
+func (s *Server) obtainCertificates(ctx context.Context, endpoints []*endpoint) {
+	for _, a := range wantedCertificates(endpoints) {
+		s.acme.obtain(ctx, a)
+	}
+}
+
+func wantedCertificates(endpoints []*endpoint) []*conf.ACME {
+	var out []*conf.ACME
 	for _, e := range endpoints {
 		if a := e.acme(); a != nil {
-			s.acme.obtain(ctx, a)
+			out = append(out, a)
 		}
 	}
+	return out
 }
 
 // Run serves clients until ctx is done, or a port cannot be listened on any
@@ -200,8 +205,7 @@ func (s *Server) Run(ctx context.Context) error {
 	w.serving = serving
 
 	defer s.acme.end()
-	s.begin(w)
-	s.obtainCertificates(w.accepting)
+	s.obtainCertificates(w.accepting, s.begin(w))
 	<-w.accepting.Done()
 	s.end()
 	w.accepts.Wait()
@@ -209,13 +213,15 @@ func (s *Server) Run(ctx context.Context) error {
 	return errors.Join(w.errs...)
 }
 
-func (s *Server) begin(w *work) {
+// begin accepts connections, and returns the servers that they are for.
+func (s *Server) begin(w *work) []*endpoint {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.work = w
 	for _, k := range s.sockets {
 		w.accept(k)
 	}
+	return s.endpoints
 }
 
 // end closes the ports; from now on nothing is reloaded.
