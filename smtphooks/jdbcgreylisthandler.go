@@ -53,7 +53,7 @@ import (
 //     mail server may come again from another address of its network.
 //   - ipv6Prefix (default 64): how many bits of an IPv6 address count.
 //   - onFailure (default accept): what happens to a recipient while the store
-//     cannot be asked: accept lets it pass, with an error in the log; defer answers
+//     cannot be asked, or takes longer than 10 seconds: accept lets it pass, with an error in the log; defer answers
 //     451.
 //
 // Differs from James: the waiting time applies, where James reads its own clock
@@ -68,12 +68,28 @@ type JDBCGreylistHandler struct {
 	bits4, bits6        int
 	deferring           bool
 	now                 func() time.Time
+	patience            time.Duration // with the store
+	*freshTriplets
+}
 
+// freshTriplets are counted so that nobody can fill the store.
+type freshTriplets struct {
 	mu    sync.Mutex
 	since time.Time      // when counting began
 	fresh map[string]int // new triplets by network, since then
 	total int
 }
+
+// Inherit implements Heir.
+func (h *JDBCGreylistHandler) Inherit(predecessor any) {
+	if p, ok := predecessor.(*JDBCGreylistHandler); ok {
+		h.freshTriplets = p.freshTriplets
+	}
+}
+
+// storePatience is how long a client may wait for the greylist: a store that is
+// that slow counts as one that cannot be asked.
+const storePatience = 10 * time.Second
 
 // Bounds of what is remembered within unseenLifeTime.
 const (
@@ -85,7 +101,7 @@ const (
 const refreshGreylist = time.Hour
 
 func newJDBCGreylist(p *conf.Params, s Services) any {
-	h := &JDBCGreylistHandler{s: s, now: time.Now, fresh: map[string]int{}}
+	h := &JDBCGreylistHandler{s: s, now: time.Now, patience: storePatience, freshTriplets: &freshTriplets{fresh: map[string]int{}}}
 	if p.String("sqlFile", "") != "" {
 		p.Warn("sqlFile", "<sqlFile> has no effect: the greylist is kept in the store of mailetd; the element can be removed")
 	}
@@ -130,7 +146,9 @@ func (h *JDBCGreylistHandler) Rcpt(ctx context.Context, s *Session, rcpt Recipie
 	if s.Tx.Sender.IsNull() {
 		t.Sender = ""
 	}
-	d, err := h.judge(ctx, t)
+	limited, cancel := context.WithTimeout(ctx, h.patience)
+	defer cancel()
+	d, err := h.judge(limited, t)
 	if err != nil {
 		if !errors.Is(err, errFull) {
 			h.s.Log.ErrorContext(ctx, "greylist not asked", "client", s.RemoteAddr.String(), "deferred", h.deferring, "err", err)

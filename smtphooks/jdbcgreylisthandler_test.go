@@ -20,9 +20,14 @@ type memoryGreylist struct {
 	rows   map[local.Triplet]local.Greylisted
 	writes int
 	err    error
+	hangs  bool
 }
 
-func (m *memoryGreylist) Greylisted(_ context.Context, t local.Triplet) (local.Greylisted, bool, error) {
+func (m *memoryGreylist) Greylisted(ctx context.Context, t local.Triplet) (local.Greylisted, bool, error) {
+	if m.hangs {
+		<-ctx.Done()
+		return local.Greylisted{}, false, ctx.Err()
+	}
 	g, ok := m.rows[t]
 	return g, ok, m.err
 }
@@ -123,6 +128,28 @@ func TestGreylistFailure(t *testing.T) {
 		if got := h.ask("192.0.2.1", "a@far.test", "bob@here.test"); got != want {
 			t.Errorf("%s: got %s, want %s", params, got, want)
 		}
+	}
+}
+
+// TestGreylistSlowStore: nobody waits for it for long.
+func TestGreylistSlowStore(t *testing.T) {
+	for params, want := range map[string]string{"": "pass", "<onFailure>defer</onFailure>": "451 Unable to process request"} {
+		h, store, _ := greylist(t, params)
+		store.hangs, h.patience = true, time.Millisecond
+		if got := h.ask("192.0.2.1", "a@far.test", "bob@here.test"); got != want {
+			t.Errorf("%s: got %s, want %s", params, got, want)
+		}
+	}
+}
+
+// TestGreylistInherits: a reload does not let a network fill the store anew.
+func TestGreylistInherits(t *testing.T) {
+	old, _, _ := greylist(t, "")
+	old.fresh["192.0.2.1/32"], old.since = maxFreshOfNetwork, old.now()
+	h, store, _ := greylist(t, "")
+	h.Inherit(old)
+	if h.ask("192.0.2.1", "a@far.test", "bob@here.test"); store.writes != 0 {
+		t.Errorf("%d written", store.writes)
 	}
 }
 

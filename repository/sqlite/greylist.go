@@ -35,13 +35,24 @@ func (s *Store) Greylisted(ctx context.Context, t local.Triplet) (g local.Greyli
 }
 
 // PutGreylisted stores what is known of a triplet, in the place of what was
-// known before.
+// known before. When ctx ends first, it may be stored nevertheless, later.
 func (s *Store) PutGreylisted(ctx context.Context, t local.Triplet, g local.Greylisted) error {
-	err := s.do(ctx, func(w *writer) error {
+	op := &operation{result: make(chan error, 1), fn: func(w *writer) error {
 		w.dirty = true
 		return run(w.c, "INSERT OR REPLACE INTO greylist (network, sender, recipient, first, last, passed, until) VALUES (?, ?, ?, ?, ?, ?, ?)",
 			[]value{t.Network, t.Sender, t.Recipient, g.First.UnixMilli(), g.Last.UnixMilli(), g.Passed, g.Until.UnixMilli()})
-	})
+	}}
+	err := ctx.Err()
+	if err == nil {
+		err = s.send(ctx, op)
+	}
+	if err == nil {
+		select {
+		case err = <-op.result:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("write greylist: %w", err)
 	}

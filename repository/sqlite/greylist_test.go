@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -67,4 +68,25 @@ func BenchmarkGreylisted(b *testing.B) {
 			b.Fatal(known, err)
 		}
 	}
+}
+
+// TestGreylistBusyWriter: who waits for the writer for too long goes on without it.
+func TestGreylistBusyWriter(t *testing.T) {
+	s := openTest(t, t.TempDir())
+	entered, release, done := make(chan bool), make(chan bool), make(chan error)
+	go func() {
+		done <- s.do(context.Background(), func(*writer) error {
+			entered <- true
+			<-release
+			return nil
+		})
+	}()
+	<-entered
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	if err := s.PutGreylisted(ctx, local.Triplet{Network: "192.0.2.0/24"}, local.Greylisted{}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	release <- true
+	must(t, <-done)
 }
