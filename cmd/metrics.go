@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,7 +21,7 @@ func (l *live) measure(store *sqlite.Store) {
 		0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5)
 	store.OnTransaction(func(took time.Duration) { seconds.Observe(took.Seconds()) })
 	l.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		&storeCollector{store}, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		&storeCollector{store: store}, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "mailetd_smtp_connections_open", Help: "SMTP and LMTP connections that are open."},
 			func() float64 { return float64(len(l.smtp.Connections())) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -28,11 +29,26 @@ func (l *live) measure(store *sqlite.Store) {
 			func() float64 { return 1 }))
 }
 
-// storeCollector asks the store when somebody looks.
-type storeCollector struct{ store *sqlite.Store }
+// storeCollector asks the store when somebody looks. Who looks gives no credentials,
+// and may look often: so the answer is kept for a while, longer when it took long
+// to get, and one asks for all who look at the same time.
+type storeCollector struct {
+	store *sqlite.Store
+
+	mu    sync.Mutex
+	kept  []prometheus.Metric
+	until time.Time
+}
+
+// How long an answer is kept: at least keepLeast, and keepTimes as long as it took,
+// so that those who look take a small part of one processor at most.
+const (
+	keepLeast = 2 * time.Second
+	keepTimes = 20
+)
 
 var (
-	queueMails = prometheus.NewDesc("mailetd_queue_mails", "Mails in a queue: ready, delayed, or leased by a worker.", []string{"queue", "state"}, nil)
+	queueMails = prometheus.NewDesc("mailetd_queue_mails", "Mails in a queue: ready, delayed, leased by a worker, or dead: set aside, because they cannot be read.", []string{"queue", "state"}, nil)
 	queueAge   = prometheus.NewDesc("mailetd_queue_oldest_seconds", "How long ago the mail that is in a queue longest came; 0: it is empty.", []string{"queue"}, nil)
 	storeBytes = prometheus.NewDesc("mailetd_store_bytes", "What the store takes on the disk: database, log, bodies.", []string{"part"}, nil)
 	storeFree  = prometheus.NewDesc("mailetd_store_free_bytes", "What is left on the disk of the store.", nil, nil)
@@ -48,39 +64,71 @@ func (*storeCollector) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements prometheus.Collector. What cannot be read is an error of the
-// whole answer: a queue that is not shown looks like an empty one.
+// Collect implements prometheus.Collector.
 func (c *storeCollector) Collect(ch chan<- prometheus.Metric) {
+	for _, m := range c.holdings() {
+		ch <- m
+	}
+	stats := c.store.Stats()
+	ch <- prometheus.MustNewConstMetric(commits, prometheus.CounterValue, float64(stats.Commits))
+	ch <- prometheus.MustNewConstMetric(operations, prometheus.CounterValue, float64(stats.Operations))
+	ch <- prometheus.MustNewConstMetric(waiting, prometheus.GaugeValue, float64(stats.Waiting))
+}
+
+// holdings returns what is in the store, as it was when it was looked at last.
+func (c *storeCollector) holdings() []prometheus.Metric {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	began := time.Now()
+	if began.Before(c.until) {
+		return c.kept
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), gatherTimeout)
 	defer cancel()
-	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
-	}
+	c.kept = append(c.queues(ctx), c.room(ctx)...)
+	c.until = time.Now().Add(max(keepLeast, keepTimes*time.Since(began)))
+	return c.kept
+}
+
+func gauge(d *prometheus.Desc, v float64, labels ...string) prometheus.Metric {
+	return prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}
+
+// queues returns what is in the queues. What cannot be read is an error of the
+// whole answer: a queue that is not shown looks like an empty one.
+func (c *storeCollector) queues(ctx context.Context) (out []prometheus.Metric) {
 	queues, err := c.store.QueueStates(ctx)
 	if err != nil {
-		ch <- prometheus.NewInvalidMetric(queueMails, err)
+		return []prometheus.Metric{prometheus.NewInvalidMetric(queueMails, err)}
+	}
+	dead, err := c.store.Dead(ctx)
+	if err != nil {
+		return []prometheus.Metric{prometheus.NewInvalidMetric(queueMails, err)}
 	}
 	now := time.Now()
 	for _, q := range queues {
-		gauge(queueMails, float64(q.Ready), q.Queue, "ready")
-		gauge(queueMails, float64(q.Delayed), q.Queue, "delayed")
-		gauge(queueMails, float64(q.Leased), q.Queue, "leased")
 		age := 0.0
 		if !q.Oldest.IsZero() {
 			age = max(0, now.Sub(q.Oldest).Seconds())
 		}
-		gauge(queueAge, age, q.Queue)
+		out = append(out, gauge(queueMails, float64(q.Ready), q.Queue, "ready"), gauge(queueMails, float64(q.Delayed), q.Queue, "delayed"),
+			gauge(queueMails, float64(q.Leased), q.Queue, "leased"), gauge(queueMails, float64(dead[q.Queue]), q.Queue, "dead"),
+			gauge(queueAge, age, q.Queue))
 	}
-	room, err := c.store.Room()
+	return out
+}
+
+// room returns what the store takes. Bodies that there was no time to look at are
+// left out.
+func (c *storeCollector) room(ctx context.Context) []prometheus.Metric {
+	room, err := c.store.Room(ctx)
 	if err != nil {
-		ch <- prometheus.NewInvalidMetric(storeBytes, err)
+		return []prometheus.Metric{prometheus.NewInvalidMetric(storeBytes, err)}
 	}
-	gauge(storeBytes, float64(room.Database), "database")
-	gauge(storeBytes, float64(room.Log), "log")
-	gauge(storeBytes, float64(room.Bodies), "bodies")
-	gauge(storeFree, float64(room.Free))
-	stats := c.store.Stats()
-	ch <- prometheus.MustNewConstMetric(commits, prometheus.CounterValue, float64(stats.Commits))
-	ch <- prometheus.MustNewConstMetric(operations, prometheus.CounterValue, float64(stats.Operations))
-	gauge(waiting, float64(stats.Waiting))
+	out := []prometheus.Metric{gauge(storeBytes, float64(room.Database), "database"),
+		gauge(storeBytes, float64(room.Log), "log"), gauge(storeFree, float64(room.Free))}
+	if room.Bodies >= 0 {
+		out = append(out, gauge(storeBytes, float64(room.Bodies), "bodies"))
+	}
+	return out
 }

@@ -118,7 +118,9 @@ func TestLoopsAtTheSameTime(t *testing.T) {
 		errs := make([]error, 2)
 		var wg sync.WaitGroup
 		for j, pair := range [][2]string{{a, b}, {b, a}} {
-			wg.Go(func() { errs[j] = d.AddMapping(t.Context(), pair[0], local.Mapping{Type: local.MapAddress, Target: pair[1]}) })
+			wg.Go(func() {
+				errs[j] = d.AddMapping(t.Context(), pair[0], local.Mapping{Type: local.MapAddress, Target: pair[1]})
+			})
 		}
 		wg.Wait()
 		if errors.Is(errs[0], local.ErrLoop) == errors.Is(errs[1], local.ErrLoop) {

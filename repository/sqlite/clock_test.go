@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -137,4 +138,40 @@ func TestClockSetAndRestart(t *testing.T) {
 		t.Errorf("got %q an hour later, want again new", got)
 	}
 	must(t, s.Close(context.Background()))
+}
+
+// TestClockSetAnyhow: however the clock is set and the process started again, no
+// item is lost, and none waits for longer than the longest delay from the last
+// start on.
+func TestClockSetAnyhow(t *testing.T) {
+	for seed := range uint64(30) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		upTo := func(d time.Duration) time.Duration { return time.Duration(r.Int64N(int64(d))) }
+		c := &brokenClock{wall: time.Unix(1_800_000_000, 0)}
+		dir := t.TempDir()
+		s := c.open(t, dir)
+		want := 0
+		for range 40 {
+			switch r.IntN(6) {
+			case 0, 1:
+				want++
+				must(t, s.Commit(context.Background(), repository.Change{Entries: []container.Entry{
+					{Mail: testMail("m", nil), Queue: "q", Delay: upTo(time.Hour)}}}))
+			case 2:
+				putOff(t, s, upTo(time.Hour), leaseAll(t, s, "q")...)
+			case 3:
+				c.pass(upTo(10 * time.Minute))
+			case 4:
+				c.set(upTo([]time.Duration{4 * time.Second, time.Hour, 40 * 365 * 24 * time.Hour}[r.IntN(3)]) * time.Duration(1-2*r.IntN(2)))
+			case 5:
+				must(t, s.Close(context.Background()))
+				s = c.open(t, dir)
+			}
+		}
+		c.pass(time.Hour + time.Minute + time.Duration(jumpMin))
+		if got := len(leaseAll(t, s, "q")); got != want {
+			t.Errorf("seed %d: %d items an hour later, want %d", seed, got, want)
+		}
+		must(t, s.Close(context.Background()))
+	}
 }

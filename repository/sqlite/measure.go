@@ -2,8 +2,9 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -70,28 +71,21 @@ func (s *Store) queueState(ctx context.Context, queue string) (QueueState, error
 type Room struct {
 	Database int64
 	Log      int64 // the write-ahead log
-	Bodies   int64 // files of large messages
+	Bodies   int64 // files of large messages; -1: there are too many to look at in time
 	Free     int64 // what is left for the process
 }
 
-// Room looks at the files of the store.
-func (s *Store) Room() (Room, error) {
+// Room looks at the files of the store. What there was no time for when ctx ends
+// is no error.
+func (s *Store) Room(ctx context.Context) (Room, error) {
 	var r Room
 	for name, n := range map[string]*int64{databaseName: &r.Database, databaseName + "-wal": &r.Log} {
 		if info, err := os.Stat(filepath.Join(s.dir, name)); err == nil { // without opening it, which would drop its locks
 			*n = info.Size()
 		}
 	}
-	err := filepath.WalkDir(s.bodies, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return nil // it was removed meanwhile
-		}
-		if info, err := d.Info(); err == nil {
-			r.Bodies += info.Size()
-		}
-		return nil
-	})
-	if err != nil {
+	var err error
+	if r.Bodies, err = folderBytes(ctx, s.bodies); err != nil {
 		return r, fmt.Errorf("look at body files: %w", err)
 	}
 	free, err := s.room.free()
@@ -100,4 +94,35 @@ func (s *Store) Room() (Room, error) {
 	}
 	r.Free = int64(min(free, 1<<62))
 	return r, nil
+}
+
+// folderPart is how many files are looked at between two looks at a context: so
+// many are in memory, however large the folder is.
+const folderPart = 1000
+
+// folderBytes returns what the files in a folder hold, -1 when ctx ends before.
+func folderBytes(ctx context.Context, path string) (int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	total := int64(0)
+	for {
+		if ctx.Err() != nil {
+			return -1, nil
+		}
+		entries, err := f.ReadDir(folderPart)
+		for _, e := range entries {
+			if info, err := e.Info(); err == nil && info.Mode().IsRegular() { // else it was removed meanwhile
+				total += info.Size()
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return total, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
 }

@@ -1,6 +1,10 @@
 package sqlite
 
 import (
+	"context"
+	"os"
+	"path/filepath"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -48,10 +52,29 @@ func TestQueueStates(t *testing.T) {
 	if q := got[0]; q.Queue != "outgoing" || q.Ready != 2 || q.Delayed != 1 || q.Leased != 0 || !q.Oldest.Equal(first) {
 		t.Errorf("got %+v", q)
 	}
-	if r, err := s.Room(); err != nil || r.Database == 0 || r.Free == 0 {
+	if r, err := s.Room(t.Context()); err != nil || r.Database == 0 || r.Free == 0 || r.Bodies != 0 {
 		t.Errorf("room: got %+v, %v", r, err)
 	}
 	if transactions.Load() < 5 {
 		t.Errorf("%d transactions were told, want at least 5", transactions.Load())
+	}
+}
+
+// TestRoom: any number of body files is counted, in parts, unless the time is over.
+func TestRoom(t *testing.T) {
+	s := openTest(t, t.TempDir())
+	for i := range folderPart + 10 {
+		name := filepath.Join(s.bodies, strconv.Itoa(i))
+		must(t, os.WriteFile(name, []byte("12345"), 0o600))
+		t.Cleanup(func() { os.Remove(name) })
+	}
+	r, err := s.Room(t.Context())
+	if want := int64(5 * (folderPart + 10)); err != nil || r.Bodies != want {
+		t.Errorf("got %+v, %v, want bodies of %d", r, err, want)
+	}
+	late, cancel := context.WithCancel(t.Context())
+	cancel()
+	if r, err := s.Room(late); err != nil || r.Bodies != -1 || r.Database == 0 || r.Free == 0 {
+		t.Errorf("too late: got %+v, %v", r, err)
 	}
 }
