@@ -46,7 +46,7 @@ import (
 //     the daemon.
 //   - spamdPort (default that of the file, else 783): its TCP port.
 //   - timeout (default 1 minute): how long to connect, or to wait for the daemon
-//     at any point; a number alone counts seconds.
+//     at any point; a number alone counts seconds. In all it has 8 minutes.
 //   - maxSize (default 0, no limit): larger messages are not scanned and get no
 //     attributes.
 //   - onFailure (default accept): what happens to a message when the daemon cannot
@@ -61,7 +61,12 @@ type SpamAssassinHandler struct {
 	hits      float64
 	maxSize   int64
 	deferring bool
+	patience  time.Duration // with the daemon, in all
 }
+
+// scanPatience is how long one message may be with the daemon: clients wait for the
+// reply to a message for 10 minutes (RFC 5321 §4.5.3.2.6), and send it again then.
+const scanPatience = 8 * time.Minute
 
 // Attributes of a mail that was scanned.
 const (
@@ -70,7 +75,7 @@ const (
 )
 
 func newSpamAssassin(p *conf.Params, s Services) any {
-	h := &SpamAssassinHandler{s: s}
+	h := &SpamAssassinHandler{s: s, patience: scanPatience}
 	file, done := propertiesFile(p, s, "spamassassin.properties")
 	defer done()
 	if v := p.String("spamdRejectionHits", "0"); v != "" {
@@ -118,6 +123,7 @@ func propertiesFile(p *conf.Params, s Services, name string) (file *conf.Propert
 	var r conf.Report
 	file = conf.ParseProperties(name, data, nil, &conf.Vars{}, &r)
 	return file, func() {
+		file.Close()
 		for _, problem := range r.Problems() {
 			text := problem.Pos.String() + ": " + problem.Text
 			if problem.Severity == conf.Error {
@@ -134,7 +140,9 @@ func (h *SpamAssassinHandler) Message(ctx context.Context, s *Session, m *contai
 	if h.maxSize > 0 && m.Message.Size() > h.maxSize {
 		return Decision{}
 	}
-	v, err := h.spamd.Check(ctx, &m.Message, "")
+	limited, cancel := context.WithTimeout(ctx, h.patience)
+	defer cancel()
+	v, err := h.spamd.Check(limited, &m.Message, "")
 	if err != nil {
 		h.s.Log.ErrorContext(ctx, "message not scanned", "deferred", h.deferring, "err", err)
 		h.s.count("mailetd_smtp_spamassassin_failures_total", "Messages that SpamAssassin could not be asked about.")
