@@ -102,6 +102,28 @@ func action(r *http.Request, supported ...string) (string, error) {
 	return a, nil
 }
 
+// filled returns an error when one of the parameters is there without a value. A
+// filter that a script left empty would select everything.
+func filled(q url.Values, names ...string) error {
+	for _, name := range names {
+		if q.Has(name) && q.Get(name) == "" {
+			return badRequest("'%s' can not be empty", name)
+		}
+	}
+	return nil
+}
+
+// without returns an error when one of the parameters is there: whoever gives it
+// believes that it selects some mails, and the request is about all.
+func without(q url.Values, names ...string) error {
+	for _, name := range names {
+		if q.Has(name) {
+			return badRequest("This request is about all mails; it does not take '%s'", name)
+		}
+	}
+	return nil
+}
+
 // isTrue is Java's Boolean.parseBoolean.
 func isTrue(s string) bool { return strings.EqualFold(s, "true") }
 

@@ -113,6 +113,9 @@ func (s *Server) deleteQueueMails(w http.ResponseWriter, r *http.Request) error 
 		return badRequest("You should provide only one of the query parameters 'sender', 'name', 'recipient' " +
 			"for deleting mails by condition or no parameter for deleting all mails in the mail queue.")
 	}
+	if err := without(q, "delayed", "limit"); err != nil {
+		return err
+	}
 	f, err := s.itemFilter(q)
 	if err != nil {
 		return err
@@ -127,6 +130,9 @@ func (s *Server) deleteQueueMails(w http.ResponseWriter, r *http.Request) error 
 // itemFilter reads the filters of queue items. The host, the state, the
 // attribute and the age are beyond James, and so is to combine them.
 func (s *Server) itemFilter(q url.Values) (f repository.QueueFilter, err error) {
+	if err := filled(q, "host", "state", "attribute"); err != nil {
+		return f, err
+	}
 	if q.Has("name") {
 		name := q.Get("name")
 		f.Name = &name

@@ -1,6 +1,7 @@
 package webadmin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -143,8 +144,14 @@ func (s *Server) putRepository(w http.ResponseWriter, r *http.Request) error {
 	return noContent(w)
 }
 
+// textFilters are the parameters of mailFilter that are texts.
+var textFilters = []string{"sender", "recipient", "remoteAddress", "remoteHost", "state", "attribute"}
+
 // mailFilter reads the filters of a listing of keys.
 func (s *Server) mailFilter(q url.Values) (f repository.MailFilter, err error) {
+	if err := filled(q, textFilters...); err != nil {
+		return f, err
+	}
 	now := s.now()
 	if f.UpdatedBefore, err = age(q, "updatedBefore", now); err != nil {
 		return f, err
@@ -285,7 +292,15 @@ func (s *Server) deleteMail(w http.ResponseWriter, r *http.Request) error {
 	return noContent(w)
 }
 
+// withoutFilter is for what is done to all mails of a repository.
+func withoutFilter(q url.Values) error {
+	return cmp.Or(without(q, textFilters...), without(q, "updatedBefore", "updatedAfter", "limit", "offset"))
+}
+
 func (s *Server) clearRepository(w http.ResponseWriter, r *http.Request) error {
+	if err := withoutFilter(r.URL.Query()); err != nil {
+		return err
+	}
 	p, err := s.place(r)
 	if err != nil {
 		return err

@@ -31,6 +31,9 @@ type reprocessing struct {
 // parseReprocessing reads the query of a PATCH.
 func (s *Server) parseReprocessing(q url.Values) (reprocessing, error) {
 	p := reprocessing{queue: container.SpoolQueue, consume: true}
+	if err := filled(q, "processor"); err != nil {
+		return p, err
+	}
 	if q.Has("queue") {
 		p.queue = q.Get("queue")
 	}
@@ -330,6 +333,9 @@ func (s *Server) patchMails(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if strings.TrimSpace(string(body)) != "" {
+		if err := withoutFilter(r.URL.Query()); err != nil {
+			return err
+		}
 		return s.move(w, r, body, nil)
 	}
 	if _, err := action(r, "reprocess"); err != nil {

@@ -128,3 +128,14 @@ func TestLoopsAtTheSameTime(t *testing.T) {
 		}
 	}
 }
+
+// TestPutOneLine: what is stored unchecked cannot become a second line of a reply.
+func TestPutOneLine(t *testing.T) {
+	d, _ := localtest.Directory(t, []string{"d.test"})
+	for _, target := range []string{"gone\r\n250 2.0.0 OK", "gone\nX-Header: y", "gone\x00"} {
+		err := d.PutMapping(t.Context(), "a@d.test", local.Mapping{Type: local.MapError, Target: target})
+		if !errors.Is(err, local.ErrInvalid) {
+			t.Errorf("%q: got %v", target, err)
+		}
+	}
+}

@@ -121,8 +121,8 @@ func (d *Directory) AddMapping(ctx context.Context, source string, m Mapping) er
 	return d.storeMapping(ctx, source, m)
 }
 
-// PutMapping stores a mapping as it is, without the checks: the bulk import of
-// webadmin.
+// PutMapping stores a mapping as it is, without the checks but that it is on one
+// line: the bulk import of webadmin.
 func (d *Directory) PutMapping(ctx context.Context, source string, m Mapping) error {
 	source, err := ParseSource(source)
 	if err != nil {
@@ -132,6 +132,9 @@ func (d *Directory) PutMapping(ctx context.Context, source string, m Mapping) er
 		return refuse(ErrInvalid, fmt.Sprintf("unknown mapping type %q", m.Type))
 	}
 	m.Target = normalTarget(m, d.cfg.DefaultDomain)
+	if strings.ContainsAny(m.Target, "\r\n\x00") {
+		return refuse(ErrInvalid, "the target of a mapping is on one line")
+	}
 	have, err := d.mappingsOf(ctx, source)
 	if err != nil || slices.Contains(have, m) {
 		return err
