@@ -57,9 +57,9 @@ import (
 //     is repeated up to maxRetries.
 //   - maxDnsProblemRetries (default 0): how many attempts may find that the
 //     domain does not exist before that is a permanent failure.
-//   - timeout (default 180000): milliseconds to wait for a reply. When it is
-//     given it also bounds the wait for the reply to a message, which is ten
-//     minutes otherwise.
+//   - timeout (default 180000): milliseconds to wait for a reply. For the reply
+//     to a message it is ten minutes at least (RFC 5321 §4.5.3.2.6): who gives up
+//     earlier sends the mail twice.
 //   - connectiontimeout (default 60000): milliseconds to wait for a connection.
 //   - connectionTimeout: the same.
 //   - attemptTimeout (default 1200000, at least four times timeout): milliseconds
@@ -124,7 +124,8 @@ import (
 // exchangers that are this server, are permanent failures. A host that refuses
 // greeting or EHLO does not keep the others from being tried; no host is tried
 // after one that may have taken the message. 552 in reply to RCPT is permanent
-// with an enhanced code of class 5. attemptTimeout is ours. sslEnable does not fall back to clear text.
+// with an enhanced code of class 5. attemptTimeout is ours; timeout does not shorten
+// the wait for the reply to a message. sslEnable does not fall back to clear text.
 // A gateway that does not offer authentication does not get the mail. 8-bit
 // content is sent unchanged to hosts without 8BITMIME. ORCPT is passed on;
 // recipients with different NOTIFY share a transaction. REQUIRETLS needs
@@ -192,7 +193,7 @@ func remoteConfig(p *conf.Params, s Services) remote.Config {
 		p.Warn("gatewayUsername", "<gatewayUsername>: the password is sent in clear; set <startTLS>, <sslEnable> or <mail.smtp.starttls.required>")
 	}
 	if c.Timeout > 0 {
-		c.FinalTimeout = c.Timeout
+		c.FinalTimeout = max(c.Timeout, remote.DefaultFinalTimeout)
 	}
 	return c
 }
