@@ -136,7 +136,7 @@ func TestSASLClients(t *testing.T) {
 
 func TestAuthWhen(t *testing.T) {
 	h := start(t, "")
-	h.dial().talk("S: 220 ...\nC: EHLO x\nS: 250-...\nS: 250-...\nS: 250-...\nS: 250-...\nS: 250-...\nS: 250 ...\nC: MAIL FROM:<a@far.test>\nS: 250 ...\n" +
+	h.dial().talk("S: 220 ...\nC: EHLO x\nS: 250-...\nS: 250-...\nS: 250-...\nS: 250-...\nS: 250-...\nS: 250-...\nS: 250 ...\nC: MAIL FROM:<a@far.test>\nS: 250 ...\n" +
 		"C: AUTH PLAIN " + enc("\x00bob@here.test\x00secret") + "\nS: 503 5.5.0 AUTH is not permitted during a mail transaction\n" +
 		"C: RSET\nS: 250 ...\nC: STARTTLS\nS: 500 ...\nC: AUTH PLAIN\nS: 334 \nC: =\nS: 501 ...\n" +
 		"C: AUTH LOGIN =\nS: 334 UGFzc3dvcmQ6\nC: ====\nS: 535 ...\n" +

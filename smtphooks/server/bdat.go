@@ -12,9 +12,10 @@ import (
 )
 
 // chunks is a message that arrives by BDAT (RFC 3030): the octets of all chunks
-// one after the other, without dot-stuffing. Only text is taken (BINARYMIME is not
-// offered): every line ends with CRLF, as in DATA, so that the message can be
-// passed on by DATA with nothing in it that could be taken for its end.
+// one after the other, without dot-stuffing. Every line ends with CRLF, as in DATA,
+// so that the message can be passed on by DATA with nothing in it that could be
+// taken for its end. After BODY=BINARYMIME that is so for the header; the body is
+// taken in as it is, and converted when all of it is here (see binary).
 type chunks struct {
 	dataReader
 	tx      *smtphooks.Transaction
@@ -58,7 +59,7 @@ func (c *conn) bdat(ctx context.Context, arg string) {
 		refusal = "No recipients specified"
 	case c.chunks == nil:
 		c.chunks = &chunks{tx: c.s.Tx, dataReader: dataReader{in: c.in, newBody: c.e.server.services.Queue.NewBody, header: c.received(ctx),
-			maxLine: c.e.cfg.MaxLineLength, maxSize: c.e.cfg.MaxMessageSize, raw: true}}
+			maxLine: c.e.cfg.MaxLineLength, maxSize: c.e.cfg.MaxMessageSize, raw: true, binary: c.s.Tx.Body == bodyBinary}}
 		c.chunks.fields = len(c.chunks.header)
 	}
 	take := func([]byte) {}
@@ -145,7 +146,15 @@ func (d *chunks) add(b []byte) {
 		d.lines(line)
 		b = b[end:]
 	}
-	d.keep(b[d.lines(b):])
+	if !d.unchecked() {
+		b = b[d.lines(b):]
+	}
+	if !d.unchecked() {
+		d.keep(b)
+		return
+	}
+	d.size += int64(len(b))
+	d.take(b)
 }
 
 // lines takes the complete lines at the start of b and returns their length.

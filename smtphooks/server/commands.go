@@ -125,6 +125,9 @@ func (c *conn) features(ctx context.Context) []string {
 	}
 	plain := append([]string{"PIPELINING", "ENHANCEDSTATUSCODES", "8BITMIME"}, c.e.chain.Keywords(c.s)...)
 	plain = append(plain, "CHUNKING") // RFC 3030
+	if c.e.binary {
+		plain = append(plain, bodyBinary)
+	}
 	for _, f := range plain {
 		if keyword, _, _ := strings.Cut(f, " "); !slices.Contains(c.e.cfg.DisabledFeatures, keyword) {
 			out = append(out, f)
@@ -236,11 +239,10 @@ func (c *conn) sizeParam(p smtphooks.Param) bool {
 	return true
 }
 
-// bodyParam: RFC 6152. BINARYMIME is not offered: taking it would let a client
-// send what DATA, by which the mail goes on, cannot carry.
+// bodyParam: RFC 6152 and, for BINARYMIME, RFC 3030 §3.
 func (c *conn) bodyParam(p smtphooks.Param) bool {
 	v := upper(p.Value)
-	if v != "7BIT" && v != "8BITMIME" {
+	if v != "7BIT" && v != "8BITMIME" && (v != bodyBinary || !c.e.binary) {
 		c.reply(501, "5.5.4", "Unsupported value for BODY parameter")
 		return false
 	}

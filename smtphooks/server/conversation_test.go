@@ -215,6 +215,24 @@ LONG~|LONG|NOOP LONG~|LONGLONGLONG~|LONGLONGLONGLONGLONGLONGLONGLONGLONGLONGLONG
 
 const wholeMails = 5
 
+// binaryWords are messages with BODY=BINARYMIME.
+var binaryWords = func() (out []string) {
+	const binary, part = "Content-Type: x/y~Content-Transfer-Encoding: binary~~", "~--b~"
+	const multipart = "MIME-Version: 1.0~Content-Type: multipart/mixed; boundary=b~Content-Transfer-Encoding: binary~"
+	for _, text := range []string{
+		binary + "¤§^~.~ÿ", "Content-Transfer-Encoding: binary~~te^xt =§~.~MAIL FROM:<evil@far.test>~", binary + "LONGLONG",
+		binary, "Subject: x~~hel^lo", "Subject: x~~hello", "Subject: x~^" + binary + "x", "Sub§ject: x~" + binary,
+		multipart + part + binary + "^--b^~.~¤" + part + "~text" + part + "Content-Transfer-Encoding: binary~~x ~--b--~after",
+		multipart + part + binary + "¤" + part + "~te§xt~--b--", multipart + part + binary + "¤~--b--~^", multipart + part + binary + "x~--b^~.~--b~~--b--~",
+		multipart + part + "Content-Type: message/rfc822~Content-Transfer-Encoding: binary~~" + binary + "¤^" + part + binary + "x", "Content-Type: multipart/mixed~~",
+	} {
+		octets := len(spelled.Replace(text))
+		begin := "RSET~MAIL FROM:<a@far.test> BODY=BINARYMIME~RCPT TO:<bob@here.test>~"
+		out = append(out, begin+fmt.Sprintf("BDAT %d LAST~%s", octets, text), begin+fmt.Sprintf("BDAT %d~%sBDAT 0 LAST~", octets, text))
+	}
+	return append(out, "MAIL FROM:<a@far.test> BODY=BINARYMIME~", "RSET~MAIL FROM:<> body=binarymime~RCPT TO:<bob@here.test>~DATA~")
+}()
+
 var spelled = strings.NewReplacer("~", "\r\n", "^", "\n", "§", "\r", "¤", "\x00", "ÿ", "\xff", "LONG", strings.Repeat("x", 990))
 
 // compose makes a conversation of words; the octet 255 stands for the following
@@ -227,7 +245,12 @@ func compose(program []byte) []byte {
 			i += 2
 			continue
 		}
-		out = append(out, spelled.Replace(words[int(program[i])%len(words)])...)
+		n := int(program[i]) % (len(words) + len(binaryWords))
+		if n < len(words) {
+			out = append(out, spelled.Replace(words[n])...)
+		} else {
+			out = append(out, spelled.Replace(binaryWords[n-len(words)])...)
+		}
 	}
 	return out
 }
@@ -240,8 +263,11 @@ func TestConversations(t *testing.T) {
 	for i := range 2000 {
 		program := make([]byte, 1+rnd.IntN(40))
 		for j := range program {
-			if program[j] = byte(rnd.IntN(len(words))); rnd.IntN(2) == 0 {
+			switch program[j] = byte(rnd.IntN(len(words))); rnd.IntN(8) {
+			case 0, 1, 2, 3:
 				program[j] %= wholeMails
+			case 4:
+				program[j] = byte(len(words) + rnd.IntN(len(binaryWords)))
 			}
 		}
 		data, size, mode := compose(program), rnd.IntN(60), byte(rnd.IntN(8))

@@ -19,8 +19,9 @@ const (
 	headerTooBig
 	lineTooLong
 	notStored
-	looping     // too many Received fields
-	bareLineEnd // a CR or LF outside CRLF, in a chunk
+	looping       // too many Received fields
+	bareLineEnd   // a CR or LF outside CRLF, in a chunk
+	inconvertible // binary, and of a structure that cannot be read
 )
 
 // dataReader takes in one message: it undoes dot-stuffing (RFC 5321 §4.5.2) and
@@ -31,6 +32,7 @@ type dataReader struct {
 	maxLine int
 	maxSize int64 // 0: no limit
 	raw     bool  // there is neither dot-stuffing nor a final line
+	binary  bool  // the body is any octets
 
 	header   []byte
 	fields   int // length of header before the message began
@@ -106,9 +108,17 @@ func (d *dataReader) chunk(win []byte) (n int, end bool, err error) {
 		n += lf + 1
 		if !d.inBody {
 			start = d.headerLine(win, line, start, n)
+			if d.unchecked() {
+				d.size += int64(n)
+				d.take(win[start:n])
+				return n, false, nil
+			}
 		}
 	}
 }
+
+// unchecked reports whether what comes next need not be lines.
+func (d *dataReader) unchecked() bool { return d.binary && d.inBody }
 
 // headerLine looks whether the header goes on with line, which ends at n. It
 // returns where the octets begin that are still to be taken.

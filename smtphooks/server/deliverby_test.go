@@ -26,7 +26,8 @@ func TestDeliverByReplies(t *testing.T) {
 		S: 250-ENHANCEDSTATUSCODES
 		S: 250-8BITMIME
 		S: 250-DELIVERBY 60
-		S: 250 CHUNKING`)
+		S: 250-CHUNKING
+		S: 250 BINARYMIME`)
 	for _, tc := range []struct{ params, want string }{
 		{"BY=", bad}, {"BY", bad}, {"BY=60", bad}, {"BY=60;", bad}, {"BY=;R", bad}, {"BY=60;X", bad}, {"BY=60;T", bad}, {"BY=60;RTT", bad},
 		{"BY=6 0;R", bad}, {"BY=1234567890;N", bad}, {"BY=+-60;N", bad}, {"BY=6.5;N", bad}, {"BY=60;R;T", bad}, {"BY=-;N", bad},

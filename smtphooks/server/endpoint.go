@@ -25,6 +25,7 @@ type endpoint struct {
 	chain     *smtphooks.Chain
 	hello     string
 	smtputf8  bool
+	binary    bool // BODY=BINARYMIME is taken
 	auth      authentication
 	lifespan  time.Duration // of a connection; 0 means for ever
 	networks  smtphooks.Networks
@@ -50,6 +51,8 @@ func newEndpoint(s *Server, cfg conf.SMTPServer, predecessor *endpoint, reg *smt
 	e := &endpoint{server: s, cfg: cfg, verbs: verbs, tally: &tally{perIP: map[netip.Addr]int{}},
 		hello:    cmp.Or(cfg.Hello, s.services.Hostname),
 		smtputf8: !slices.Contains(cfg.DisabledFeatures, "SMTPUTF8")}
+	// RFC 3030 §4.2: without CHUNKING there is no way to send it.
+	e.binary = !slices.Contains(cfg.DisabledFeatures, bodyBinary) && !slices.Contains(cfg.DisabledFeatures, "CHUNKING")
 	if cfg.LMTP {
 		e.verbs = lmtpVerbs
 	}

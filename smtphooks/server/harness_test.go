@@ -37,14 +37,19 @@ type fakeQueue struct {
 	delays   []time.Duration // of the mails
 	err      error
 	writeErr error
-	drop     bool
-	hold     chan struct{} // commits wait for it to be closed
-	entered  chan struct{} // told when a commit waits
+	// goodBodies can be written to before writeErr comes.
+	goodBodies int
+	drop       bool
+	hold       chan struct{} // commits wait for it to be closed
+	entered    chan struct{} // told when a commit waits
 }
 
 func (q *fakeQueue) NewBody() repository.BodyWriter {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.goodBodies--; q.goodBodies >= 0 {
+		return &fakeBody{}
+	}
 	return &fakeBody{err: q.writeErr}
 }
 

@@ -29,6 +29,10 @@ func (c *conn) data(ctx context.Context, arg string) {
 		c.reply(503, "5.5.1", "DATA after BDAT") // RFC 3030 §3
 		return
 	}
+	if c.s.Tx.Body == bodyBinary {
+		c.reply(503, "5.5.1", "BODY=BINARYMIME requires BDAT") // RFC 3030 §3
+		return
+	}
 	c.reply(354, "", "Ok Send data ending with <CRLF>.<CRLF>")
 	c.replied = false // the reply to the message is still owed
 	defer c.s.Reset()
@@ -92,6 +96,8 @@ func (c *conn) endOfData(ctx context.Context, d *dataReader) {
 		c.answer(554, "5.4.6", "Too many hops")
 	case bareLineEnd:
 		c.answer(554, "5.6.0", "line delimiter must be CRLF")
+	case inconvertible:
+		c.answer(554, "5.6.3", inconvertibleText(d.writeErr))
 	}
 	c.e.server.count("mails_refused")
 	c.e.log().InfoContext(ctx, "mail refused", c.about(slog.Int64("size", d.size), slog.String("why", d.verdict.String()))...)
@@ -114,6 +120,13 @@ func (c *conn) deliver(ctx context.Context, d *dataReader) {
 		d.verdict = looping
 		c.endOfData(ctx, d)
 		return
+	}
+	if d.binary {
+		if msg, d.verdict, err = c.unbinary(msg, d.maxLine); err != nil {
+			d.writeErr = err
+			c.endOfData(ctx, d)
+			return
+		}
 	}
 	tx := c.s.Tx
 	m := container.NewMail(tx.Sender, c.recipients(), msg)
@@ -155,5 +168,5 @@ func (c *conn) about(more ...any) []any {
 
 // String returns what the log says.
 func (v verdict) String() string {
-	return [...]string{"accepted", "too big", "header too big", "line too long", "not stored", "too many hops", "bare CR or LF"}[v]
+	return [...]string{"accepted", "too big", "header too big", "line too long", "not stored", "too many hops", "bare CR or LF", "not convertible"}[v]
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -43,6 +44,7 @@ type model struct {
 	helo     bool
 	user     bool
 	sender   *string
+	binary   bool // BODY=BINARYMIME
 	rcpts    []string
 	chunks   *modelContent
 	failures int
@@ -278,6 +280,7 @@ func (m *model) mail(arg string) error {
 		}
 		a := address(path)
 		m.rcpts, m.chunks, m.sender = nil, nil, &a
+		m.binary = slices.Contains(strings.Fields(asciiCapitals(params)), "BODY=BINARYMIME")
 	case r.code/100 != 5:
 		return fmt.Errorf("reply %v", r)
 	case ok && params == "" && m.sender == nil && (m.helo || m.lmtp) && (path == "" || simple(path)):

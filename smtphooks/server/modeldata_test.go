@@ -13,7 +13,7 @@ func (m *model) dataCommand(arg string) error {
 	if arg != "" {
 		return m.want(500)
 	}
-	if m.sender == nil || len(m.rcpts) == 0 || m.chunks != nil {
+	if m.sender == nil || len(m.rcpts) == 0 || m.chunks != nil || m.binary {
 		return m.want(503)
 	}
 	if err := m.want(354); err != nil {
@@ -60,6 +60,14 @@ func (m *model) bdat(arg string) error {
 	}
 	c := m.chunks
 	c.raw = len(c.data)
+	if m.binary {
+		return m.binaryArrived(c)
+	}
+	return m.textArrived(c)
+}
+
+// textArrived judges a message by BDAT that must consist of lines.
+func (m *model) textArrived(c *modelContent) error {
 	if len(c.data) > 0 && !bytes.HasSuffix(c.data, []byte("\r\n")) {
 		c.data = append(c.data, "\r\n"...)
 	}
