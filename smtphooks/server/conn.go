@@ -33,7 +33,7 @@ const (
 // conn is one connection. Its goroutine owns everything but the fields below mu.
 type conn struct {
 	e    *endpoint
-	peer netip.Addr // TCP peer, for limits
+	peer netip.Addr // TCP peer, or the client that a proxy names, for limits
 	raw  net.Conn   // below TLS
 	s    *smtphooks.Session
 	in   *input

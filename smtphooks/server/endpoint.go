@@ -138,9 +138,10 @@ func (e *endpoint) findHost(ctx context.Context, h smtphooks.NetworkHost) (smtph
 func (e *endpoint) admit(nc net.Conn, start func(*conn)) {
 	peer, perIP := remoteIP(nc), e.cfg.MaxConnectionsPerIP
 	_, onThisMachine := nc.(*net.UnixConn)
-	if onThisMachine {
-		perIP = 0 // it is no address that all of them share
-	} else if !e.cfg.ProxyRequired && !e.metered(peer) {
+	switch {
+	case e.cfg.ProxyRequired, onThisMachine:
+		perIP = 0 // the address is not that of one client
+	case !e.metered(peer):
 		e.turnAway(nc)
 		return
 	}
@@ -204,11 +205,29 @@ func (t *tally) enter(ip netip.Addr, max, maxPerIP int) bool {
 	return true
 }
 
+// move counts a connection of a proxy for its client, unless that would exceed a
+// limit; 0 is none.
+func (t *tally) move(proxy, client netip.Addr, maxPerIP int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if maxPerIP > 0 && t.perIP[client] >= maxPerIP {
+		return false
+	}
+	t.forget(proxy)
+	t.perIP[client]++
+	return true
+}
+
 // leave counts a connection out.
 func (t *tally) leave(ip netip.Addr) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.total--
+	t.forget(ip)
+}
+
+// forget counts one connection of an address less. The caller holds mu.
+func (t *tally) forget(ip netip.Addr) {
 	if t.perIP[ip]--; t.perIP[ip] <= 0 {
 		delete(t.perIP, ip)
 	}

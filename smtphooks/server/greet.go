@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"time"
 )
 
@@ -57,11 +58,23 @@ func (c *conn) proxyHeader(ctx context.Context) bool {
 	c.in.unread(rest)
 	c.s.RemoteAddr = ip
 	c.refresh()
-	if !c.e.metered(ip) {
+	if !c.e.metered(ip) || !c.counted(ip) {
 		c.reply(421, "4.7.0", "Too many connections from your address, try again later")
 		c.linger = true
 		return false
 	}
+	return true
+}
+
+// counted counts the connection for the client behind the proxy; false when it has
+// too many.
+func (c *conn) counted(client netip.Addr) bool {
+	if !c.e.tally.move(c.peer, client, c.e.cfg.MaxConnectionsPerIP) {
+		c.e.server.count("connections_refused")
+		c.e.log().Warn("connection limit reached", "server", c.e.cfg.Name, "client", client.String())
+		return false
+	}
+	c.peer = client
 	return true
 }
 

@@ -92,6 +92,41 @@ func TestProxy(t *testing.T) {
 	}
 }
 
+// TestProxyConnectionLimit: behind a proxy each client has its own number of
+// connections, and the proxy as many as it needs.
+func TestProxyConnectionLimit(t *testing.T) {
+	h := start(t, "<proxyRequired>true</proxyRequired><connectionLimitPerIP>2</connectionLimitPerIP>")
+	from := func(ip, reply string) *client {
+		c := h.dial()
+		c.send("PROXY TCP4 " + ip + " 198.51.100.1 1234 25\r\nHELO x\r\n")
+		c.expect("220 ...", reply)
+		return c
+	}
+	first := from("192.0.2.1", "250 ...")
+	from("192.0.2.1", "250 ...")
+	from("192.0.2.2", "250 ...")
+	from("192.0.2.1", "421 4.7.0 Too many connections from your address, try again later").eof()
+	first.send("QUIT\r\n")
+	first.expect("221 ...")
+	first.eof()
+	for deadline := time.Now().Add(patience); ; {
+		c := h.dial()
+		c.send("PROXY TCP4 192.0.2.1 198.51.100.1 1234 25\r\nHELO x\r\n")
+		c.expect("220 ...")
+		if strings.HasPrefix(c.line(), "250 ") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the place is not free again")
+		}
+	}
+	h.stop()
+	h.wait()
+	if n := len(h.endpoints[0].tally.perIP); n != 0 || h.endpoints[0].tally.total != 0 {
+		t.Errorf("%d addresses and %d connections are counted at the end", n, h.endpoints[0].tally.total)
+	}
+}
+
 func TestProxyRelaying(t *testing.T) {
 	h := start(t, proxyRequired)
 	for ip, want := range map[string]string{"192.0.2.1": "client.example.org", "192.0.2.2": "192.0.2.2"} {
