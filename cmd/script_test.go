@@ -37,6 +37,8 @@ func TestMain(m *testing.M) {
 //	hangup TEXT           send it SIGHUP and wait for TEXT in its log
 //	shutdown              end it with SIGTERM and wait for it
 //	send FROM PARAMS RCPT PARAMS [RCPT PARAMS…]   hand in a short message
+//	send-image FROM RCPT N          hand in a picture of N octets, with BODY=BINARYMIME
+//	is-image N            the last picture of the output is the one of N octets
 //	dialog FILE [ADDRESS] an SMTP conversation: lines "C: …" and "S: prefix"; also with another server
 //	oidc USER             start an OpenID Connect provider ($OIDC); $TOKEN is of USER
 //	login MECHANISM USER SECRET REPLY [RCPT]   authenticate, and hand in a mail to RCPT
@@ -69,6 +71,7 @@ func runScript(t *testing.T, file string) {
 		"serve": w.serve, "shutdown": w.stop, "hangup": w.hangup, "env-port": w.envPort, "env-line": w.envLine, "dialog": w.dialog, "oidc": w.oidc, "login": w.login, "http": w.http, "http-until": w.httpUntil, "http-key": w.httpKey,
 		"ldap": w.startLDAP, "ldap-fail": w.failLDAP, "amqp": w.startAMQP, "amqp-messages": w.amqpMessages,
 		"maildir": w.maildir, "again": w.again, "wait-file": w.waitFile, "reports": w.reports,
+		"send-image": w.sendImage, "is-image": w.isImage,
 	}
 	params := testscript.Params{Files: []string{file}, UpdateScripts: *update, Cmds: map[string]func(*testscript.TestScript, bool, []string){},
 		Setup: func(e *testscript.Env) error { return os.MkdirAll(filepath.Join(e.WorkDir, "conf"), 0o700) }}
