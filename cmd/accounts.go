@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -233,7 +234,14 @@ func (a remoteAccounts) open(ctx context.Context, method, path string, body io.R
 	if a.token != "" {
 		req.Header.Set("Authorization", "Bearer "+a.token)
 	}
-	res, err := http.DefaultClient.Do(req)
+	client := http.Client{CheckRedirect: func(to *http.Request, _ []*http.Request) error {
+		return fmt.Errorf("it sends to %s, and credentials are for one server alone", to.URL)
+	}}
+	res, err := client.Do(req)
+	var untrusted *tls.CertificateVerificationError
+	if errors.As(err, &untrusted) {
+		return nil, fmt.Errorf("the certificate of the server's webadmin is not trusted: %w; SSL_CERT_FILE can name a file with the certificates to trust", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the server's webadmin cannot be reached: %w", err)
 	}
@@ -247,7 +255,7 @@ func (a remoteAccounts) open(ctx context.Context, method, path string, body io.R
 	}
 	if res.StatusCode == http.StatusUnauthorized {
 		return nil, fmt.Errorf("the server's webadmin asks for credentials (%s): run the command with that server's -conf, "+
-			"whose webadmin.properties has a password, or set MAILETD_PASSWORD or MAILETD_TOKEN", bytes.TrimSpace(data))
+			"whose webadmin.properties has a password, or set MAILETD_PASSWORD or MAILETD_TOKEN", lines(string(bytes.TrimSpace(data))))
 	}
 	return nil, refusal(res.StatusCode, data)
 }
@@ -259,12 +267,23 @@ func refusal(status int, data []byte) error {
 		Details *string
 	}
 	if json.Unmarshal(data, &e) != nil || e.Message == "" {
-		return fmt.Errorf("the server answers %d %s", status, bytes.TrimSpace(data))
+		return fmt.Errorf("the server answers %d %s", status, lines(string(bytes.TrimSpace(data))))
 	}
 	if e.Details != nil {
-		return fmt.Errorf("%s: %s", e.Message, *e.Details)
+		return fmt.Errorf("%s: %s", lines(e.Message), lines(*e.Details))
 	}
-	return errors.New(e.Message)
+	return errors.New(lines(e.Message))
+}
+
+// lines is text without what a terminal would take for a command, but with its
+// lines and tabs.
+func lines(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' {
+			return r
+		}
+		return []rune(text(string(r)))[0]
+	}, s)
 }
 
 func (a remoteAccounts) Users(ctx context.Context) ([]string, error) {

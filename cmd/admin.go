@@ -104,7 +104,13 @@ func (p *program) runAdmin(ctx context.Context, noun string, args []string) erro
 	f.BoolVar(&a.json, "json", false, "show the server's answer")
 	f.BoolVar(&a.detach, "detach", false, "do not wait for the task")
 	for _, name := range v.params {
-		f.Func(name, "see the call in docs/webadmin.md", func(s string) error { a.values.Set(name, s); return nil })
+		f.Func(name, "see the call in docs/webadmin.md", func(s string) error {
+			if s == "" {
+				return errors.New("it is empty")
+			}
+			a.values.Set(name, s)
+			return nil
+		})
 	}
 	operands, err := f.parse(boolValues(v, args[1:]))
 	if err != nil {
@@ -113,6 +119,9 @@ func (p *program) runAdmin(ctx context.Context, noun string, args []string) erro
 	least := len(slices.DeleteFunc(slices.Clone(v.operands), func(s string) bool { return strings.HasPrefix(s, "[") }))
 	if len(operands) < least || len(operands) > len(v.operands) {
 		return verbError{fmt.Sprintf("wrong number of operands:\n%s", verbHelp(noun, []adminVerb{v}))}
+	}
+	if slices.Contains(operands, "") {
+		return verbError{fmt.Sprintf("an operand is empty:\n%s", verbHelp(noun, []adminVerb{v}))}
 	}
 	if a.api, err = p.client(f, *base); err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 )
 
 // show shows an answer: as it is with -json, a list of texts line by line, a list
@@ -28,7 +29,7 @@ func (a *admin) show(r io.Reader, columns []string) error {
 		return err
 	}
 	if a.json {
-		if _, err = io.Copy(a.p.stdout, in); err == nil {
+		if _, err = io.Copy(&plainJSON{out: a.p.stdout}, in); err == nil {
 			_, err = fmt.Fprintln(a.p.stdout)
 		}
 		return err
@@ -42,7 +43,44 @@ func (a *admin) show(r io.Reader, columns []string) error {
 	return errors.Join(err, out.Flush())
 }
 
-// list shows an array; of texts it can be of any length.
+// plainJSON writes JSON in which what a terminal takes for a command is escaped:
+// JSON leaves DEL and the controls of ISO 6429 (U+0080 to U+009F) as they are.
+type plainJSON struct {
+	out  io.Writer
+	held bool // an octet C2 that begins one of them, perhaps
+}
+
+// Write implements io.Writer.
+func (w *plainJSON) Write(p []byte) (int, error) {
+	if !w.held && !bytes.ContainsAny(p, "\x7f") && bytes.IndexByte(p, 0xc2) < 0 {
+		return w.out.Write(p)
+	}
+	buf := make([]byte, 0, len(p)+16)
+	for _, b := range p {
+		switch {
+		case w.held && 0x80 <= b && b < 0xa0:
+			buf, w.held = fmt.Appendf(buf, `\u%04x`, b), false
+			continue
+		case w.held:
+			buf, w.held = append(buf, 0xc2), false
+		}
+		switch b {
+		case 0x7f:
+			buf = append(buf, `\u007f`...)
+		case 0xc2:
+			w.held = true
+		default:
+			buf = append(buf, b)
+		}
+	}
+	_, err := w.out.Write(buf)
+	return len(p), err
+}
+
+// tablePart is how many rows are lined up together: a list can be of any length.
+const tablePart = 1000
+
+// list shows an array.
 func list(out io.Writer, d *json.Decoder, columns []string) error {
 	if _, err := d.Token(); err != nil {
 		return fmt.Errorf("read the answer: %w", err)
@@ -54,7 +92,7 @@ func list(out io.Writer, d *json.Decoder, columns []string) error {
 	if columns != nil {
 		fmt.Fprintln(table)
 	}
-	for d.More() {
+	for n := 1; d.More(); n++ {
 		var v any
 		if err := d.Decode(&v); err != nil {
 			return fmt.Errorf("read the answer: %w", err)
@@ -68,6 +106,11 @@ func list(out io.Writer, d *json.Decoder, columns []string) error {
 			fmt.Fprint(table, tab(i), text(row[c]))
 		}
 		fmt.Fprintln(table)
+		if n%tablePart == 0 {
+			if err := table.Flush(); err != nil {
+				return err
+			}
+		}
 	}
 	if _, err := d.Token(); err != nil {
 		return errors.Join(table.Flush(), fmt.Errorf("the answer is cut off: %w", err))
@@ -94,15 +137,15 @@ func heading(key string) string {
 	return strings.ToUpper(b.String())
 }
 
-// text is a value on one line. What a terminal would take for a command is not
-// shown as it is.
+// text is a value on one line. What a terminal would take for a command, and what
+// makes a reader see another order, is not shown as it is.
 func text(v any) string {
 	switch t := v.(type) {
 	case nil:
 		return "-"
 	case string:
 		return strings.Map(func(r rune) rune {
-			if r < ' ' || r == 0x7f || 0x80 <= r && r < 0xa0 {
+			if unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp) {
 				return '?'
 			}
 			return r

@@ -138,6 +138,9 @@ func (s *Server) putMappings(w http.ResponseWriter, r *http.Request) error {
 			if !slices.Contains(mappingTypes, v.Type) {
 				return badRequest("error parsing mappings").because(errors.New("unknown type " + string(v.Type)))
 			}
+			if strings.ContainsAny(v.Mapping, "\r\n\x00") {
+				return badRequest("error parsing mappings").because(errors.New("the target of a mapping is on one line"))
+			}
 		}
 	}
 	for source, list := range table {
