@@ -119,6 +119,9 @@ func (h *handover) giveBack() {
 // wait returns how long the next retry of c waits: no longer than until something
 // has to be done.
 func (h *handover) wait(c *container.Mail) time.Duration {
+	if h.tries == 1 {
+		delete(c.Attributes, attrExtraRetries) // of an earlier life, before a repository
+	}
 	d, delay := h.a.env.by, h.in.cfg.Plan.Delay(h.planned)
 	if left := d.deadline.Sub(h.now); d.given() && left > 0 && left < delay {
 		c.Set(attrExtraRetries, int32(h.tries-h.planned+1))

@@ -74,6 +74,7 @@ func TestDeliverByRetryIsExtra(t *testing.T) {
 	c.Plan, _ = NewPlan(ptr("1"), ptr("6 hours"))
 	r := newRig(t, c, withReports)
 	m, names := byMail(time.Hour, "N", "bob@there.test", "carol@there.test"), map[string]bool{}
+	m.Set(attrExtraRetries, int32(7)) // it was here before
 	for i, want := range []time.Duration{time.Hour, 6 * time.Hour, 0} {
 		var next *container.Mail
 		for _, e := range putOff(r, m, false) {
