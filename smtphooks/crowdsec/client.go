@@ -47,7 +47,16 @@ type Client struct {
 
 	mu      sync.Mutex
 	answers map[netip.Addr]answer
+	asking  map[netip.Addr]*question
 	until   time.Time // not asked before
+}
+
+// question is one that the engine has not answered. The answer is there when done
+// is closed.
+type question struct {
+	done chan struct{}
+	ban  *Decision
+	err  error
 }
 
 type answer struct {
@@ -80,7 +89,7 @@ func New(c Config) (*Client, error) {
 	}
 	transport := &http.Transport{MaxConnsPerHost: maxConns, MaxIdleConnsPerHost: 2, IdleConnTimeout: 30 * time.Second, MaxResponseHeaderBytes: 64 << 10}
 	return &Client{base: u, key: c.APIKey, timeout: c.Timeout, http: &http.Client{Transport: transport, CheckRedirect: noRedirect},
-		now: time.Now, answers: map[netip.Addr]answer{}}, nil
+		now: time.Now, answers: map[netip.Addr]answer{}, asking: map[netip.Addr]*question{}}, nil
 }
 
 // noRedirect keeps the key from being sent elsewhere.
@@ -95,38 +104,57 @@ func (c *Client) Banned(ctx context.Context, ip netip.Addr) (*Decision, error) {
 	ip = ip.Unmap().WithZone("")
 	c.mu.Lock()
 	now := c.now()
-	a, known := c.answers[ip]
-	paused := now.Before(c.until) && c.until.Sub(now) <= pause
-	c.mu.Unlock()
-	if known && now.Before(a.until) && a.until.Sub(now) <= keep {
+	if a, ok := c.answers[ip]; ok && now.Before(a.until) && a.until.Sub(now) <= keep {
+		c.mu.Unlock()
 		return a.ban, nil
 	}
-	if paused {
+	if now.Before(c.until) && c.until.Sub(now) <= pause {
+		c.mu.Unlock()
 		return nil, ErrPaused
 	}
-	list, err := c.ask(ctx, ip)
-	if err != nil {
-		if ctx.Err() == nil {
-			c.mu.Lock()
-			c.until = c.now().Add(pause)
-			c.mu.Unlock()
-		}
-		return nil, fmt.Errorf("ask CrowdSec at %s: %w", c.base.Host, err)
+	q, asked := c.asking[ip]
+	if !asked {
+		q = &question{done: make(chan struct{})}
+		c.asking[ip] = q
 	}
-	a = answer{until: now.Add(keep)}
+	c.mu.Unlock()
+	if !asked {
+		c.decide(ctx, ip, q, now)
+		return q.ban, q.err
+	}
+	select {
+	case <-q.done:
+		return q.ban, q.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// decide finds the answer to q.
+func (c *Client) decide(ctx context.Context, ip netip.Addr, q *question, now time.Time) {
+	defer close(q.done)
+	list, err := c.ask(ctx, ip)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.asking, ip)
+	if err != nil {
+		q.err = fmt.Errorf("ask CrowdSec at %s: %w", c.base.Host, err)
+		if ctx.Err() == nil {
+			c.until = c.now().Add(pause)
+		}
+		return
+	}
 	for i := range list {
 		if list[i].concerns(ip) {
-			a.ban = &list[i]
+			q.ban = &list[i]
 			break
 		}
 	}
-	c.note(ip, a)
-	return a.ban, nil
+	c.note(ip, answer{ban: q.ban, until: now.Add(keep)})
 }
 
+// note keeps an answer. The caller holds mu.
 func (c *Client) note(ip netip.Addr, a answer) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if len(c.answers) >= maxAnswers {
 		clear(c.answers)
 	}

@@ -188,3 +188,36 @@ func TestConfig(t *testing.T) {
 		}
 	}
 }
+
+// TestAskedOnce: many connections of one client at once are one question, so that
+// nobody gets in by keeping the engine busy.
+func TestAskedOnce(t *testing.T) {
+	c, e, _ := start(t, 5*time.Second)
+	e.set(200, decision("Ip", "192.0.2.1"), false)
+	var wg sync.WaitGroup
+	begin := make(chan struct{})
+	for range 50 {
+		wg.Go(func() {
+			<-begin
+			if d, err := c.Banned(context.Background(), netip.MustParseAddr("192.0.2.1")); d == nil || err != nil {
+				t.Errorf("got %v, %v", d, err)
+			}
+		})
+	}
+	close(begin)
+	wg.Wait()
+	if n := len(e.questions()); n != 1 {
+		t.Errorf("asked %d times", n)
+	}
+	// A failure is one failure for all who wait, and the next question is asked anew.
+	e.set(500, "", false)
+	for range 2 {
+		c.until = time.Time{}
+		if _, err := c.Banned(context.Background(), netip.MustParseAddr("192.0.2.2")); err == nil || errors.Is(err, ErrPaused) {
+			t.Errorf("got %v", err)
+		}
+	}
+	if n := len(e.questions()); n != 3 || len(c.asking) != 0 {
+		t.Errorf("asked %d times, %d questions are open", n, len(c.asking))
+	}
+}
