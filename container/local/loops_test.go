@@ -139,3 +139,22 @@ func TestPutOneLine(t *testing.T) {
 		}
 	}
 }
+
+// TestRenameMakesNoLoop: whoever forwarded to the old name of himself keeps his mail.
+func TestRenameMakesNoLoop(t *testing.T) {
+	d, _ := localtest.Directory(t, []string{"d.test"}, "bob@d.test", "robert@d.test")
+	for _, m := range []struct{ from, to string }{{"robert@d.test", "bob@d.test"}, {"robert@d.test", "far@x.test"}, {"bob@d.test", "copy@x.test"}} {
+		if err := d.AddMapping(t.Context(), m.from, local.Mapping{Type: local.MapForward, Target: m.to}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := d.RenameForwards(t.Context(), "bob@d.test", "robert@d.test"); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"bob@d.test", "robert@d.test"} {
+		got, err := d.Resolve(t.Context(), addr(name))
+		if err != nil || fmt.Sprint(got) != "[forward:copy@x.test forward:far@x.test forward:robert@d.test]" {
+			t.Errorf("%s: got %v, %v", name, got, err)
+		}
+	}
+}

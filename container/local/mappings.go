@@ -413,7 +413,8 @@ func (d *Directory) RemoveUserMappings(ctx context.Context, user string) error {
 
 // RenameForwards moves the forwards of a user to a new name, a local copy
 // becoming one of the new name, and forwards the old name to the new
-// (webadmin's task that renames a user).
+// (webadmin's task that renames a user). A forward from the new name to the old
+// becomes a local copy: mail would go round.
 func (d *Directory) RenameForwards(ctx context.Context, from, to string) error {
 	from, to = lower(from), lower(to)
 	ms, err := d.mappingsOf(ctx, from)
@@ -432,6 +433,18 @@ func (d *Directory) RenameForwards(ctx context.Context, from, to string) error {
 			return err
 		}
 		if err := d.RemoveMapping(ctx, from, m); err != nil {
+			return err
+		}
+	}
+	own, err := d.mappingsOf(ctx, to)
+	if err != nil {
+		return err
+	}
+	if back := (Mapping{MapForward, from}); slices.Contains(own, back) {
+		if err := d.PutMapping(ctx, to, Mapping{MapForward, to}); err != nil {
+			return err
+		}
+		if err := d.RemoveMapping(ctx, to, back); err != nil {
 			return err
 		}
 	}
