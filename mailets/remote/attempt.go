@@ -17,6 +17,7 @@ type attempt struct {
 	rcpts []rcpt // in the order of the mail's recipients
 
 	deadline    time.Time // when hosts that are slow get no more time
+	hurried     bool      // deadline is that of the mail, and says nothing about hosts
 	interrupted bool      // the server stops: what has no result has none
 	reached     bool      // some host took part in a transaction
 }
@@ -45,6 +46,9 @@ func (in *Instance) newAttempt(m *container.Mail) *attempt {
 func (a *attempt) run(ctx, hard context.Context, c *conn) *conn {
 	var tried netip.AddrPort
 	a.deadline = time.Now().Add(a.in.attemptLimit(a.env.mail))
+	if by := a.env.by; by.giveBack && by.deadline.Before(a.deadline) {
+		a.deadline, a.hurried = by.deadline, true
+	}
 	if err := a.env.by.expired(time.Now()); err != nil {
 		a.stop(ctx, stageRoute, err)
 		return c
@@ -215,7 +219,7 @@ func (a *attempt) note(i int, next bool, o container.Outcome, relay string) {
 // unreachable reports whether no host of the destination could be talked to:
 // what holds for this mail holds for the next one.
 func (a *attempt) unreachable() bool {
-	if a.reached || a.interrupted || a.env.requireTLS {
+	if a.reached || a.interrupted || a.env.requireTLS || a.hurried && a.late() {
 		return false
 	}
 	for i := range a.rcpts {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mailetd/mailetd/container"
+	"github.com/mailetd/mailetd/mailets/remote/hoptest"
 )
 
 // putOff returns what becomes of a mail for bob and carol, of whom the first was
@@ -99,6 +100,38 @@ func TestDeliverByRetryIsExtra(t *testing.T) {
 			m = next
 			m.Recipients = append(m.Recipients, container.MustAddress("carol@there.test"))
 			m.Set(container.AttrDeliverBy, time.Now().Add(-time.Second)) // later
+		}
+	}
+}
+
+// TestDeliverByEndsAttempt: a host that is slow does not keep a mail with R beyond
+// its time.
+func TestDeliverByEndsAttempt(t *testing.T) {
+	t.Parallel()
+	c := testConfig()
+	c.Timeout, c.AttemptTimeout = time.Minute, time.Hour
+	c.Plan, _ = NewPlan(ptr("3"), ptr("6 hours"))
+	r := newRig(t, c).run()
+	hop := r.oneHop(hoptest.Options{Extensions: []string{"DELIVERBY"}})
+	hop.On("MAIL", "", hoptest.Hang)
+	r.send(byMail(1500*time.Millisecond, "R", "bob@there.test"))
+	if d := describe(r.spool(1)[0]); !strings.HasPrefix(d, "bounces bob@there.test true not delivered by ") {
+		t.Error(d)
+	}
+}
+
+// TestDeliverByInHurry: that a host could not be reached in the little time of one
+// mail does not put off the others.
+func TestDeliverByInHurry(t *testing.T) {
+	for mode, want := range map[string]bool{"R": false, "N": true} {
+		r := newRig(t, testConfig())
+		a := r.in.newAttempt(byMail(1100*time.Millisecond, mode, "bob@there.test"))
+		r.zone.Add(t, "there.test. 60 IN MX 10 mx.there.test.")
+		r.addr("mx.there.test", "192.0.2.1")
+		r.route("192.0.2.1", hang) // for longer than a connection may take
+		a.in.cfg.ConnectTimeout = map[string]time.Duration{"R": time.Minute, "N": 10 * time.Millisecond}[mode]
+		if c := a.run(t.Context(), t.Context(), nil); c != nil || a.unreachable() != want {
+			t.Errorf("%s: unreachable: %t", mode, a.unreachable())
 		}
 	}
 }
