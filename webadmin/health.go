@@ -81,13 +81,14 @@ func (s *Server) withErrorRepository(checks []HealthCheck) []HealthCheck {
 		return checks
 	}
 	return append(slices.Clip(checks), HealthCheck{ErrorRepositoryHealth, func(ctx context.Context) (HealthStatus, string) {
-		n, err := s.deps.Repositories.RepositorySize(ctx, u)
+		// Not its size: nobody who asks gives credentials, and to count a million mails takes a while.
+		keys, _, _, err := s.deps.Repositories.KeysAfter(ctx, u, 0, 0, 1)
 		switch {
 		case errors.Is(err, repository.ErrNotFound):
 			return Healthy, ""
 		case err != nil:
 			return Unhealthy, err.Error()
-		case n > 0:
+		case len(keys) > 0:
 			return Degraded, "MailRepository is not empty"
 		}
 		return Healthy, ""
