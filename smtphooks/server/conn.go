@@ -241,14 +241,15 @@ func (c *conn) serve(ctx context.Context) {
 }
 
 // countErrors ends the connection of a client that gets everything wrong. Those
-// who may relay are spared: their lists of recipients are what they are.
+// who may relay, and programs on this machine, are spared: their lists of recipients
+// are what they are.
 func (c *conn) countErrors(ctx context.Context) {
 	if !c.failing {
 		return
 	}
 	c.failing = false
 	c.errors++
-	if n := c.e.cfg.Limits.Errors; n == 0 || c.errors < n || c.closing || c.s.Relaying {
+	if n := c.e.cfg.Limits.Errors; n == 0 || c.errors < n || c.closing || c.s.Relaying || onThisMachine(c.raw) {
 		return
 	}
 	c.e.server.count("too_many_errors")

@@ -137,9 +137,8 @@ func (e *endpoint) findHost(ctx context.Context, h smtphooks.NetworkHost) (smtph
 // admit starts a connection, or closes it when a limit is reached.
 func (e *endpoint) admit(nc net.Conn, start func(*conn)) {
 	peer, perIP := remoteIP(nc), e.cfg.MaxConnectionsPerIP
-	_, onThisMachine := nc.(*net.UnixConn)
 	switch {
-	case e.cfg.ProxyRequired, onThisMachine:
+	case e.cfg.ProxyRequired, onThisMachine(nc):
 		perIP = 0 // the address is not that of one client
 	case !e.metered(peer):
 		e.turnAway(nc)
@@ -181,6 +180,12 @@ func (e *endpoint) turnAway(nc net.Conn) {
 		_, _ = io.WriteString(nc, tooOften)
 	}
 	_ = nc.Close()
+}
+
+// onThisMachine reports whether the other side has opened a socket in the file system.
+func onThisMachine(nc net.Conn) bool {
+	_, ok := nc.(*net.UnixConn)
+	return ok
 }
 
 func remoteIP(nc net.Conn) netip.Addr {

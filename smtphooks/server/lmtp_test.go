@@ -351,12 +351,14 @@ func TestLMTPShutdownDuringDelivery(t *testing.T) {
 // Whoever opens the socket is on this machine, and is not counted as one client.
 func TestLimitsSpareUnixSockets(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lmtp")
-	startLMTP(t, "<bind>unix:"+path+"</bind><connectionLimitPerIP>1</connectionLimitPerIP><limits><connectionRate>1</connectionRate></limits><handlerchain/>")
+	startLMTP(t, "<bind>unix:"+path+"</bind><connectionLimitPerIP>1</connectionLimitPerIP><limits><connectionRate>1</connectionRate><errors>1</errors></limits><handlerchain/>")
 	for range 3 {
 		nc, err := net.Dial("unix", path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		newClient(t, nc).expect("220 ...")
+		c := newClient(t, nc)
+		c.send("NONSENSE\r\nNOOP\r\n")
+		c.expect("220 ...", "500 ...", "250 ...")
 	}
 }
