@@ -243,6 +243,9 @@ func (s *site) build(store *sqlite.Store, r *conf.Report) *live {
 // cannot be read.
 func (s *site) checkAdmin(r *conf.Report) {
 	deps := webadmin.Deps{Queues: noAdmin{}, Store: noQueues{}, Repositories: noAdmin{}, ReadFile: s.dir.ReadFile, Log: slog.New(slog.DiscardHandler)}
+	if s.web.JWT && s.web.JWTKeys == "" {
+		return // conf.Webadmin has said so, with its place
+	}
 	if _, err := webadmin.New(s.web, deps); err != nil {
 		r.Errorf(conf.Pos{File: "webadmin.properties"}, "%v", err)
 	}

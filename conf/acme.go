@@ -2,6 +2,7 @@ package conf
 
 import (
 	"net"
+	"net/mail"
 	"net/url"
 	"strings"
 )
@@ -44,6 +45,9 @@ func (in smtpElem) acme() *ACME {
 	}
 	if c.str("domains", "") == "" {
 		in.r.Errorf(a.Pos, "<acme> needs <domains>: the names of this server that the certificate is for")
+	}
+	if m, err := mail.ParseAddress(a.Email); a.Email != "" && (err != nil || m.Address != a.Email) {
+		in.r.Errorf(c.pos("email"), "<email> is %q; want an address such as hostmaster@example.org", a.Email)
 	}
 	u, err := url.Parse(a.Directory)
 	if err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !isLoopbackHost(u.Hostname())) {

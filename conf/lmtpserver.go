@@ -39,6 +39,7 @@ func LMTPServers(f *File, r *Report) []SMTPServer {
 	if f.Root.Tag == "lmtpserver" {
 		elems = []*etree.Element{f.Root}
 	}
+	warnSiblings(f, "lmtpserver", r)
 	var out []SMTPServer
 	for _, e := range elems {
 		in := smtpElem{f, e, r}
@@ -55,7 +56,7 @@ var lmtpElements = []string{"bind", "jmxName", "helloName", "connectionBacklog",
 	"lowWriteBufferWaterMark", "handlerchain", "tls", "limits"}
 
 func (in smtpElem) lmtpServer() SMTPServer {
-	in.warnUnknown(lmtpElements)
+	in.warnUnknown(lmtpElements, "enabled")
 	s := SMTPServer{
 		LMTP:                true,
 		Pos:                 in.f.Pos(in.e),

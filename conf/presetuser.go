@@ -16,7 +16,8 @@ type PresetUser struct {
 }
 
 // presetUsers reads the <user> elements.
-func (s section) presetUsers() []PresetUser {
+// With virtual hosting a name has a domain.
+func (s section) presetUsers(virtualHosting bool) []PresetUser {
 	var out []PresetUser
 	have := map[string]bool{}
 	for _, e := range s.elements() {
@@ -33,6 +34,8 @@ func (s section) presetUsers() []PresetUser {
 		switch {
 		case u.Name == "":
 			s.r.Errorf(u.Pos, "<user> needs name=")
+		case virtualHosting != strings.Contains(u.Name, "@"):
+			s.r.Errorf(u.Pos, "<user> %s: want %s, because <enableVirtualHosting> is %v", u.Name, map[bool]string{true: "name@domain", false: "a name without domain"}[virtualHosting], virtualHosting)
 		case have[u.Name]:
 			s.r.Errorf(u.Pos, "<user> %s is there twice", u.Name)
 		case (u.Password == "") == (u.Hash == ""):

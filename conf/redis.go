@@ -44,8 +44,9 @@ func (d *Dir) Redis() *Redis {
 	}
 	defer p.Close()
 	r := &Redis{Topology: p.String("redis.topology", RedisStandalone), SentinelPassword: p.String("redis.sentinelPassword", "")}
-	for _, key := range []string{"redis.readFrom", "redis.ioThreads", "redis.workerThreads"} {
-		p.String(key, "") // all that counters do is to write, and Go has no such threads
+	for _, key := range []string{"redisURL", "redis.ssl.enabled", "redis.ignoreCertificateCheck", "redis.keystore.file.path", "redis.keystore.password",
+		"redis.readFrom", "redis.ioThreads", "redis.workerThreads"} { // the last three: all that counters do is to write, and Go has no such threads
+		p.Raw(key) // known, whatever is wrong below
 	}
 	if !slices.Contains([]string{RedisStandalone, RedisCluster, RedisMasterReplica, RedisSentinel}, r.Topology) {
 		p.Fail("redis.topology", fmt.Errorf("%q is not standalone, cluster, master-replica or sentinel", r.Topology))
@@ -69,9 +70,6 @@ func (d *Dir) Redis() *Redis {
 	} else if err := d.redisTLS(p, r, verify); err != nil {
 		p.Fail("redis.keystore.file.path", err)
 		return nil
-	}
-	for _, key := range []string{"redis.ssl.enabled", "redis.ignoreCertificateCheck", "redis.keystore.file.path", "redis.keystore.password"} {
-		p.String(key, "")
 	}
 	return r
 }

@@ -26,6 +26,7 @@ func (s section) reprocessings() []Reprocessing {
 			continue
 		}
 		in := section{s.f, e, s.r}
+		in.attributes()
 		in.known("repository", "every", "processor", "queue", "limit", "maxRetries")
 		p := Reprocessing{
 			Pos: s.f.Pos(e), Repository: in.str("repository", ""), Every: in.duration("every", time.Second, defaultEvery),

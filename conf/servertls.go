@@ -38,7 +38,7 @@ func (in smtpElem) tls() *ServerTLS {
 	if !c.Implicit && !c.StartTLS {
 		return nil
 	}
-	t.warnUnknown(tlsElements)
+	t.warnUnknown(tlsElements, "socketTLS", "startTLS")
 	t.keys(c)
 	if t.boolean("enableOCSPCRLChecks", false) {
 		in.r.Errorf(t.pos("enableOCSPCRLChecks"), "<enableOCSPCRLChecks>: revocation of client certificates cannot be checked here; remove it")

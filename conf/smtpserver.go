@@ -86,6 +86,7 @@ func SMTPServers(f *File, r *Report) []SMTPServer {
 	if f.Root.Tag == "smtpserver" {
 		elems = []*etree.Element{f.Root}
 	}
+	warnSiblings(f, "smtpserver", r)
 	var out []SMTPServer
 	for _, e := range elems {
 		in := smtpElem{f, e, r}
@@ -110,7 +111,7 @@ var smtpElements = []string{"bind", "jmxName", "helloName", "connectionBacklog",
 	"highWriteBufferWaterMark", "lowWriteBufferWaterMark", "handlerchain", "tls", "auth", "limits"}
 
 func (in smtpElem) server() SMTPServer {
-	in.warnUnknown(smtpElements)
+	in.warnUnknown(smtpElements, "enabled")
 	s := SMTPServer{
 		Pos:                 in.f.Pos(in.e),
 		Name:                in.str("jmxName", "smtpserver"),
@@ -145,8 +146,9 @@ func (in smtpElem) server() SMTPServer {
 }
 
 // warnUnknown notes children that James would pass over without a word: unknown
-// ones, and further ones of the same name. Only disabledFeatures is a list.
-func (in smtpElem) warnUnknown(known []string) {
+// ones, and further ones of the same name. Only disabledFeatures is a list. So
+// it does with attributes that are none of attrs.
+func (in smtpElem) warnUnknown(known []string, attrs ...string) {
 	seen := map[string]Pos{}
 	for _, c := range in.e.ChildElements() {
 		first, again := seen[c.Tag]
@@ -157,6 +159,34 @@ func (in smtpElem) warnUnknown(known []string) {
 			in.r.Warnf(in.f.Pos(c), "<%s> is there already at %s; this one is ignored", c.Tag, first)
 		default:
 			seen[c.Tag] = in.f.Pos(c)
+		}
+	}
+	in.warnAttributes(known, attrs...)
+}
+
+// warnAttributes notes attributes that nothing reads; known are the elements
+// that one may have been meant as.
+func (in smtpElem) warnAttributes(known []string, attrs ...string) {
+	for _, a := range in.e.Attr {
+		switch {
+		case a.Space != "" || a.Key == "xmlns" || slices.Contains(attrs, a.Key):
+		case slices.Contains(known, a.Key):
+			in.r.Warnf(in.f.Pos(in.e), "%s= of <%s> is read by nothing; write it as an element: <%[1]s>%[3]s</%[1]s>", a.Key, in.e.Tag, a.Value)
+		default:
+			in.r.Warnf(in.f.Pos(in.e), "%s= is not an attribute of <%s>; ignored%s", a.Key, in.e.Tag, Suggest(a.Key, attrs))
+		}
+	}
+}
+
+// warnSiblings notes what stands beside the servers of a file, which nothing
+// reads.
+func warnSiblings(f *File, want string, r *Report) {
+	if f.Root.Tag == want {
+		return
+	}
+	for _, e := range f.Root.ChildElements() {
+		if e.Tag != want {
+			r.Warnf(f.Pos(e), "<%s> is not an element of <%s>; ignored: want <%s>", e.Tag, f.Root.Tag, want)
 		}
 	}
 }
@@ -330,7 +360,9 @@ func (in smtpElem) chain() HandlerChain {
 		Core: e.SelectAttrValue("coreHandlersPackage", DefaultSMTPCore),
 		JMX:  e.SelectAttrValue("jmxHandlersPackage", DefaultSMTPJMX),
 	}
-	if !(smtpElem{in.f, e, in.r}).attrBool("enableJmx", true) {
+	chain := smtpElem{in.f, e, in.r}
+	chain.warnAttributes(nil, "coreHandlersPackage", "jmxHandlersPackage", "enableJmx")
+	if !chain.attrBool("enableJmx", true) {
 		c.JMX = ""
 	}
 	for _, h := range e.ChildElements() {

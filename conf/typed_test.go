@@ -118,9 +118,14 @@ func TestUsersRepository(t *testing.T) {
 		{name: "ldap without class", attrs: ` ldapHosts="ldap://x"`, problems: []string{ldap}},
 		{name: "ldap attributes beside another class", attrs: ` class="org.apache.james.user.jpa.JPAUsersRepository" ldapHost="ldap://x"`, problems: []string{ldap}},
 		{name: "ldap class and ours", attrs: ` class="com.github.mailetd.UsersLDAPRepository"`, problems: []string{ldap}},
-		{name: "users", xml: `<user name="Bob@here.test" password="secret"/><user name="eve@here.test" algorithm="SHA-512/salted" hash="abc="/>`, change: func(u *UsersRepository) {
-			u.Users = []PresetUser{{Pos: Pos{"usersrepository.xml", 2, 1}, Name: "bob@here.test", Password: "secret"}, {Pos: Pos{"usersrepository.xml", 2, 47}, Name: "eve@here.test", Algorithm: "SHA-512/salted", Hash: "abc="}}
+		{name: "users", xml: `<enableVirtualHosting>true</enableVirtualHosting><user name="Bob@here.test" password="secret"/><user name="eve@here.test" algorithm="SHA-512/salted" hash="abc="/>`, change: func(u *UsersRepository) {
+			u.VirtualHosting = true
+			u.Users = []PresetUser{{Pos: Pos{"usersrepository.xml", 2, 50}, Name: "bob@here.test", Password: "secret"}, {Pos: Pos{"usersrepository.xml", 2, 96}, Name: "eve@here.test", Algorithm: "SHA-512/salted", Hash: "abc="}}
 		}},
+		{name: "user without domain", xml: `<enableVirtualHosting>true</enableVirtualHosting><user name="bob" password="x"/>`, change: func(u *UsersRepository) { u.VirtualHosting = true },
+			problems: []string{"2:50: error: <user> bob: want name@domain, because <enableVirtualHosting> is true"}},
+		{name: "user with domain", xml: `<user name="bob@here.test" password="x"/>`,
+			problems: []string{"2:1: error: <user> bob@here.test: want a name without domain, because <enableVirtualHosting> is false"}},
 		{name: "bad users", xml: `<user/><user name="a"/><user name="b" password="x" hash="y"/><user name="c" hash="y"/><user name="d" hash="y" algorithm="ROT13"/><user name="e" password="x" pasword="y"/><user name="E" password="x"/>`,
 			change: func(u *UsersRepository) {
 				u.Users = []PresetUser{{Pos: Pos{"usersrepository.xml", 2, 130}, Name: "e", Password: "x"}}

@@ -47,7 +47,7 @@ func (d *Dir) UsersRepository() UsersRepository {
 	}
 	u.Algorithm = in.str("algorithm", u.Algorithm)
 	u.HashingMode = strings.ToLower(in.str("hashingMode", u.HashingMode))
-	u.Users = in.presetUsers()
+	u.Users = in.presetUsers(u.VirtualHosting)
 	u.VerifyFailureDelay = in.duration("verifyFailureDelay", time.Second, 0)
 	u.HashIterations = in.iterations(u.Algorithm)
 	if !algorithms.MatchString(u.Algorithm) {

@@ -56,6 +56,7 @@ func scannerFile(s Services, p *conf.Params, name string) (file *conf.Properties
 	var r conf.Report
 	file = conf.ParseProperties(name, data, nil, &conf.Vars{}, &r)
 	return file, func() {
+		file.Close()
 		for _, pr := range r.Problems() {
 			if pr.Severity == conf.Error {
 				p.Fail("", errors.New(pr.Pos.String()+": "+pr.Text))

@@ -3,6 +3,8 @@ package smtphooks
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/mailetd/mailetd/conf"
@@ -65,7 +67,8 @@ func newCrowdsec(p *conf.Params, s Services) crowdsecCheck {
 	c, err := crowdsec.New(crowdsec.Config{URL: file.String("crowdsecUrl", ""), APIKey: file.Raw("apiKey"),
 		Timeout: file.Duration("timeout", time.Second, 500*time.Millisecond)})
 	if err != nil {
-		p.Fail("", errors.New("crowdsec.properties: "+err.Error()))
+		key, _, _ := strings.Cut(err.Error(), ":")
+		p.Fail("", fmt.Errorf("%v: %w", file.Pos(key), err))
 	}
 	return crowdsecCheck{s, c}
 }
