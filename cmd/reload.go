@@ -20,6 +20,8 @@ import (
 // and then nothing has changed. All else in the configuration, mailets as well as
 // webadmin, is read at start only.
 func (s *site) reloadServers(ctx context.Context, l *live) error {
+	l.reloading.Lock()
+	defer l.reloading.Unlock()
 	r := &conf.Report{}
 	dir := conf.Open(s.flags.conf, conf.Options{Data: s.flags.data, Sys: s.flags.props}, r)
 	servers := append(conf.SMTPServers(dir.XML("smtpserver.xml"), r), conf.LMTPServers(dir.XML("lmtpserver.xml"), r)...)

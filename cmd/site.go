@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -75,6 +76,7 @@ type live struct {
 	repositories map[repository.URL]bool
 	addrs        *listeners
 	store        *sqlite.Store // nil while a configuration is only checked
+	reloading    sync.Mutex    // from reading the files on, so that the last one to read them wins
 }
 
 // load reads all files. Problems go to r; what cannot be read has defaults.
