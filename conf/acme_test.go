@@ -27,6 +27,7 @@ func TestACMEProblems(t *testing.T) {
 	for elements, want := range map[string]string{
 		"<acme/>": "<acme> needs <domains>",
 		"<acme><domains>*.example.org</domains></acme>":                                                  `"*.example.org" is not the name of a host`,
+		"<acme><domains>a.test</domains><email>Me &lt;a@a.test></email></acme>":                          "<email> is",
 		"<acme><domains>192.0.2.1</domains></acme>":                                                      `"192.0.2.1" is not the name of a host`,
 		"<acme><domains>a.test</domains><directory>http://acme.test/</directory></acme>":                 "want the https URL",
 		"<acme><domains>a.test</domains><challenge>dns-01</challenge></acme>":                            `<challenge> is "dns-01"`,
