@@ -314,6 +314,12 @@ func FuzzOctets(f *testing.F) {
 	}
 	f.Add([]byte("EHLO x\r\nSTARTTLS\r\nEHLO x\r\n"+head+"\r\n.\r\n"), 4000, byte(5))
 	f.Add([]byte("EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<bob@here.test>\r\nBDAT 9\r\na: b\r\n.\r\nBDAT 3 LAST\r\n.\r\nQUIT\r\n"), 3, byte(0))
+	for i := 0; i < len(binaryWords)-2; i += 2 {
+		for mode := range byte(3) {
+			f.Add([]byte("EHLO x\r\nLHLO x\r\n"+spelled.Replace(binaryWords[i])), 1+40*i, mode)
+		}
+	}
+	f.Add([]byte("EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<bob@here.test\v>\r\nRCPT TO:<bob@here.test\u00a0>\r\nBDAT 0 LAST\r\n"), 4000, byte(0))
 	f.Add([]byte("EHLO x\r\nAUTH LOGIN\r\nMAIL FROM:<>\r\n*\r\nRCPT TO:<bob@here.test>\r\n"), 3, byte(0))
 	s := newStage(f)
 	f.Fuzz(func(t *testing.T, data []byte, size int, mode byte) {

@@ -48,7 +48,7 @@ func parsePath(arg, word string, needBrackets bool) (pathArgs, error) {
 		}
 		path, rest = rest[:end], rest[end:]
 	}
-	return pathArgs{strings.TrimSpace(path), parseParams(rest)}, nil
+	return pathArgs{strings.Trim(path, " \t"), parseParams(rest)}, nil
 }
 
 // closingBracket returns the index of the > that ends the path, which is not

@@ -26,8 +26,16 @@ func (m *model) binaryArrived(c *modelContent) error {
 		return m.message(c, 552)
 	}
 	leaves, clean, known := modelLeaves(string(c.data))
-	if known && !clean {
+	for line := range strings.SplitSeq(string(c.data), "\r\n") {
+		known = known && len(line) <= m.longest // or it depends on where it is
+	}
+	switch {
+	case known && !clean:
 		return m.message(c, 554)
+	case known && m.fails():
+		return m.message(c, 451)
+	case !known && m.fails():
+		return m.message(c, 451, 554, 500)
 	}
 	if len(m.replies) > 0 && m.replies[0].code != 250 && !known {
 		return m.message(c, 554, 500)
@@ -78,7 +86,7 @@ func modelLeaves(text string) (out []modelLeaf, clean, known bool) {
 	}
 	before, rest, found := strings.Cut("\r\n"+body, "\r\n--b\r\n")
 	inside, after, closed := strings.Cut(rest, "\r\n--b--")
-	if !found || !closed || strings.Contains(before+after, "--b") {
+	if !found || !closed || strings.Contains(before+after, "--b") || after != "" && !strings.HasPrefix(after, "\r\n") {
 		return nil, false, false
 	}
 	clean = clean && linesOnly(before) && linesOnly(after)

@@ -91,10 +91,15 @@ func (m *model) arrived(c *modelContent) error {
 		return m.message(c, 552)
 	case c.longest > m.longest:
 		return m.message(c, 500)
-	case m.lmtp && slices.ContainsFunc(m.rcpts, func(r string) bool { return strings.HasPrefix(r, "failing@") || strings.HasPrefix(r, "panicking@") }):
-		return m.message(c, 451) // see process
+	case m.fails():
+		return m.message(c, 451)
 	}
 	return m.message(c, 250)
+}
+
+// fails: see process.
+func (m *model) fails() bool {
+	return m.lmtp && slices.ContainsFunc(m.rcpts, func(r string) bool { return strings.HasPrefix(r, "failing@") || strings.HasPrefix(r, "panicking@") })
 }
 
 // message takes the replies to a message, and the mail when they are 250.
