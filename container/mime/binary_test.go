@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -126,3 +127,64 @@ func (w *failingWriter) Write([]byte) (int, error) { return 0, w.err }
 type shortBody struct{ container.Body }
 
 func (b shortBody) Size() int64 { return b.Body.Size() + 10 }
+
+// pattern is a body of n octets that is never in memory.
+type pattern struct {
+	head string
+	n    int64
+}
+
+func (p pattern) Size() int64 { return int64(len(p.head)) + p.n }
+
+func (p pattern) Open() (io.ReadCloser, error) {
+	return io.NopCloser(io.MultiReader(strings.NewReader(p.head), io.LimitReader(endless{}, p.n))), nil
+}
+
+type endless struct{}
+
+func (endless) Read(b []byte) (int, error) {
+	for i := range b {
+		b[i] = byte(i) | 0x80
+	}
+	return len(b), nil
+}
+
+// largeBinary has a part of n octets.
+func largeBinary(kind string, n int64) container.Message {
+	return container.NewMessage([]byte("Content-Type: multipart/mixed; boundary=b\r\n"),
+		pattern{"--b\r\nContent-Type: " + kind + "\r\nContent-Transfer-Encoding: binary\r\n\r\n" + strings.Repeat("x", 5000), n})
+}
+
+// The memory that a conversion takes does not grow with the message.
+func TestConvertBinaryMemory(t *testing.T) {
+	for _, kind := range []string{"image/png", "text/plain"} {
+		used := func(n int64) int64 {
+			m := largeBinary(kind, n)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			if _, err := ConvertBinary(&m, io.Discard, 998); err != nil {
+				t.Fatal(err)
+			}
+			runtime.ReadMemStats(&after)
+			return int64(after.TotalAlloc - before.TotalAlloc)
+		}
+		if small, large := used(1<<10), used(8<<20); large > small+1<<20 {
+			t.Errorf("%s: %d octets for 8 MiB, %d for 1 KiB", kind, large, small)
+		}
+	}
+}
+
+func BenchmarkConvertBinary(b *testing.B) {
+	for _, kind := range []string{"image/png", "text/plain"} {
+		b.Run(kind, func(b *testing.B) {
+			m := largeBinary(kind, 1<<20)
+			b.SetBytes(m.Body().Size())
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := ConvertBinary(&m, io.Discard, 998); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

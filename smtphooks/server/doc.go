@@ -21,6 +21,11 @@
 // A message that is refused is read to its end and thrown away. An accepted one
 // is answered with 250 when SendMailHandler has committed it.
 //
+// BDAT takes the same lines in chunks (RFC 3030). With BODY=BINARYMIME the body may
+// be any octets; it is stored as it arrives, converted to lines by
+// mime.ConvertBinary, and stored again, before a hook sees it: the rest of the server
+// never meets binary content. DKIM signatures over it do not survive that.
+//
 // # Reload
 //
 // Reload builds new endpoints, with their chains, beside those in use. Sockets
