@@ -25,6 +25,10 @@ func TestNoLoopCanBeAdded(t *testing.T) {
 			if r.IntN(4) == 0 {
 				source, m = domains[r.IntN(3)], local.Mapping{Type: local.MapDomain, Target: domains[r.IntN(3)]}
 			}
+			if r.IntN(6) == 0 {
+				source = domains[r.IntN(3)]
+				m = local.Mapping{Type: local.MapAddress, Target: name()}
+			}
 			err := d.AddMapping(t.Context(), source, m)
 			var rule *local.RuleError
 			switch {
@@ -137,6 +141,50 @@ func TestPutOneLine(t *testing.T) {
 		if !errors.Is(err, local.ErrInvalid) {
 			t.Errorf("%q: got %v", target, err)
 		}
+	}
+}
+
+// TestLoopsOfWholeDomains: what stands on a domain is a mapping of every address
+// there that has none of its own.
+func TestLoopsOfWholeDomains(t *testing.T) {
+	type row struct {
+		source string
+		m      local.Mapping
+	}
+	address := func(source, target string) row {
+		return row{source, local.Mapping{Type: local.MapAddress, Target: target}}
+	}
+	for _, tc := range []struct {
+		name string
+		have []row
+		add  row
+		loop bool
+	}{
+		{"two that catch all", []row{address("d.test", "boss@e.test")}, address("e.test", "chief@d.test"), true},
+		{"through an address", []row{address("boss@e.test", "x@d.test")}, address("d.test", "boss@e.test"), true},
+		{"behind it", []row{address("d.test", "boss@e.test")}, address("boss@e.test", "x@d.test"), true},
+		{"through a domain", []row{{"e.test", local.Mapping{Type: local.MapDomain, Target: "d.test"}}}, address("d.test", "boss@e.test"), true},
+		{"through a domain, another name", []row{{"e.test", local.Mapping{Type: local.MapDomain, Target: "d.test"}}, address("boss@d.test", "far@x.test")}, address("d.test", "boss@e.test"), false},
+		{"one in the domain", nil, address("d.test", "boss@d.test"), false},
+		{"one in the domain that goes on", []row{address("boss@d.test", "far@x.test")}, address("d.test", "boss@d.test"), false},
+		{"to one who has his own", []row{address("x@d.test", "far@x.test"), address("boss@e.test", "x@d.test")}, address("d.test", "boss@e.test"), false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			d, _ := localtest.Directory(t, []string{"d.test", "e.test"})
+			for _, h := range tc.have {
+				if err := d.AddMapping(t.Context(), h.source, h.m); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := d.AddMapping(t.Context(), tc.add.source, tc.add.m); errors.Is(err, local.ErrLoop) != tc.loop || err != nil && !tc.loop {
+				t.Errorf("got %v, want a loop: %t", err, tc.loop)
+			}
+			for _, a := range []string{"y@d.test", "x@d.test", "boss@d.test", "boss@e.test", "y@e.test"} {
+				if got, err := d.Resolve(t.Context(), addr(a)); err != nil {
+					t.Errorf("%s: got %v, %v", a, got, err)
+				}
+			}
+		})
 	}
 }
 
