@@ -27,6 +27,7 @@ func TestProgress(t *testing.T) {
 		{state("inProgress", 100, 75), "clear inProgress [=======                       ] 25/100, 30s left"},
 		{state("completed", 100, 0), "clear completed [==============================] 100/100"},
 		{state("completed", 100, -5), "clear completed [==============================] 100/100"},
+		{state("\x1b[2J", 0, 0), "clear ?[2J"},
 		{state("inProgress", 100, 200), "clear inProgress [                              ] 0/100"},
 	} {
 		if got := progress(tc.state, 10*time.Second); got != tc.want {

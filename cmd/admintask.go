@@ -38,7 +38,7 @@ func (a *admin) task(ctx context.Context, answer io.Reader) error {
 	}
 	var t taskState
 	if err := json.Unmarshal(data, &t); err != nil || t.ID == "" {
-		return fmt.Errorf("the server answers without a task: %s", data)
+		return fmt.Errorf("the server answers without a task: %s", lines(string(data)))
 	}
 	if a.detach {
 		return a.show(strings.NewReader(string(data)), nil)
@@ -71,11 +71,11 @@ func (a *admin) awaitTask(ctx context.Context, operands []string) error {
 			if err := a.show(strings.NewReader(string(raw)), nil); err != nil || t.Status == "completed" {
 				return err
 			}
-			return fmt.Errorf("the task is %s; the reason is in the server's log", t.Status)
+			return fmt.Errorf("the task is %s; the reason is in the server's log", text(t.Status))
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the task goes on; see: mailetd task show %s", t.ID)
+			return fmt.Errorf("the task goes on; see: mailetd task show %s", text(t.ID))
 		case <-tick.C:
 		}
 	}
@@ -86,7 +86,7 @@ const barWidth = 30
 
 // progress is a line about a task that has been running for a while.
 func progress(t taskState, since time.Duration) string {
-	line := t.Type + " " + t.Status
+	line := text(t.Type) + " " + text(t.Status)
 	if t.Info.Initial <= 0 {
 		return line
 	}
