@@ -111,7 +111,7 @@ func (h *handover) giveBack() {
 			v.text += "; the last attempt: " + last
 		}
 		o := v.outcome()
-		o.Time, o.Host, o.Addr, o.DSN, o.TLS = r.outcome.Time, r.outcome.Host, r.outcome.Addr, r.outcome.DSN, r.outcome.TLS
+		o.Time = r.outcome.Time // without the host: it is not what it said (RFC 3464 §2.3.6)
 		r.outcome = o
 	}
 }

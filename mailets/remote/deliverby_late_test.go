@@ -13,7 +13,7 @@ import (
 // put off and the second got it.
 func putOff(r *rig, m *container.Mail, interrupted bool) []container.Entry {
 	a := r.in.newAttempt(m)
-	a.note(0, false, container.Outcome{Result: container.Deferred, Code: 451, Enhanced: "4.7.1", Text: "later"}, "")
+	a.note(0, false, container.Outcome{Result: container.Deferred, Code: 451, Enhanced: "4.7.1", Text: "later", Host: "mx.there.test"}, "")
 	a.note(1, false, container.Outcome{Result: container.Relayed, Code: 250, Enhanced: "2.0.0", Text: "ok"}, "")
 	a.interrupted = interrupted
 	return a.entries("there.test")
@@ -42,7 +42,7 @@ func TestDeliverByOverMeanwhile(t *testing.T) {
 			case e.Mail.State == "bounces":
 				bounced++
 				o, _ := e.Mail.Outcome(e.Mail.Recipients[0])
-				if len(e.Mail.Recipients) != 1 || o.Result != container.Failed || o.Enhanced != "5.4.7" || !strings.Contains(o.Text, "4.7.1 later") {
+				if len(e.Mail.Recipients) != 1 || o.Result != container.Failed || o.Enhanced != "5.4.7" || o.Host != "" || !strings.Contains(o.Text, "4.7.1 later") {
 					t.Errorf("%v: bounced for %v: %+v", tc, e.Mail.Recipients, o)
 				}
 			}
