@@ -61,6 +61,7 @@ type program struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	extend         []func(*container.Registry)
+	command        string // that runs
 }
 
 // command is one subcommand.
@@ -119,7 +120,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return 2
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "mailetd: %v\n\n", err)
-		p.usage(stderr)
+		p.usage(stderr, p.command)
 		return 2
 	default:
 		fmt.Fprintf(stderr, "mailetd: %v\n", err)
@@ -134,22 +135,31 @@ func (p *program) dispatch(ctx context.Context, args []string) error {
 	}
 	for _, c := range commands {
 		if c.name == name {
+			p.command = name
 			return c.run(p, ctx, args)
 		}
 	}
 	if name == "help" || len(args) > 0 && (args[0] == "-h" || args[0] == "--help" || args[0] == "-help") {
-		p.usage(p.stdout)
+		p.usage(p.stdout, "")
 		return nil
 	}
 	return usageError{fmt.Sprintf("there is no command %q", name)}
 }
 
-func (p *program) usage(w io.Writer) {
+// usage shows one command, or all of them.
+func (p *program) usage(w io.Writer, command string) {
+	if command != "" {
+		defer fmt.Fprintln(w, "\nmailetd help shows all commands.")
+	} else {
+		defer fmt.Fprintln(w, "\nWithout -conf the built-in configuration is used; without -data, ./var.")
+	}
 	fmt.Fprintln(w, "usage: mailetd [COMMAND] [ARGUMENTS]")
 	for _, c := range commands {
+		if command != "" && c.name != command {
+			continue
+		}
 		fmt.Fprintf(w, "\n  mailetd %s\n        %s\n", strings.TrimSpace(c.name+" "+c.args), c.help)
 	}
-	fmt.Fprintln(w, "\nWithout -conf the built-in configuration is used; without -data, ./var.")
 }
 
 // flags are the options that several commands share.

@@ -117,8 +117,10 @@ func (s *site) prepare(ctx context.Context, store *sqlite.Store, live *live) err
 	if err := live.local.Init(ctx); err != nil {
 		return err
 	}
-	if err := live.local.Preset(ctx, s.users); err != nil {
-		return err
+	for i := range s.users {
+		if err := live.local.Preset(ctx, s.users[i:i+1]); err != nil {
+			return fmt.Errorf("%v: %w", s.userPos[i], err)
+		}
 	}
 	if err := live.rates.load(ctx); err != nil {
 		return err

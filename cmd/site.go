@@ -47,6 +47,7 @@ type site struct {
 	ldap      *conf.LDAP // nil: none is set up
 	dns       dns.Config
 	users     []local.PresetUser
+	userPos   []conf.Pos  // where each of users is configured
 	lookupIPs bool        // the addresses of local domains are local, too
 	dropLists bool        // droplists.properties turns them on
 	redis     *conf.Redis // nil: rate limits are counted in the store
@@ -137,6 +138,7 @@ func (s *site) readLocal() {
 	}
 	s.lookupIPs = d.AutodetectIP
 	for _, p := range u.Users {
+		s.userPos = append(s.userPos, p.Pos)
 		s.users = append(s.users, local.PresetUser{User: local.User{Name: p.Name, Algorithm: p.Algorithm, Hash: p.Hash}, Password: p.Password})
 	}
 	s.ldap = u.LDAP

@@ -34,14 +34,14 @@ func (s section) presetUsers(virtualHosting bool) []PresetUser {
 		switch {
 		case u.Name == "":
 			s.r.Errorf(u.Pos, "<user> needs name=")
-		case virtualHosting != strings.Contains(u.Name, "@"):
-			s.r.Errorf(u.Pos, "<user> %s: want %s, because <enableVirtualHosting> is %v", u.Name, map[bool]string{true: "name@domain", false: "a name without domain"}[virtualHosting], virtualHosting)
 		case have[u.Name]:
 			s.r.Errorf(u.Pos, "<user> %s is there twice", u.Name)
 		case (u.Password == "") == (u.Hash == ""):
 			s.r.Errorf(u.Pos, "<user> %s needs either password= or hash=", u.Name)
 		case u.Hash != "" && !isAlgorithm(u.Algorithm):
 			s.r.Errorf(u.Pos, "<user> %s: algorithm= is %q; with hash= it tells how the hash was made, such as SHA-512/salted or PBKDF2-SHA512", u.Name, u.Algorithm)
+		case virtualHosting != strings.Contains(u.Name, "@"):
+			s.r.Errorf(u.Pos, "<user> %s: want %s, because <enableVirtualHosting> is %v", u.Name, map[bool]string{true: "name@domain", false: "a name without domain"}[virtualHosting], virtualHosting)
 		default:
 			out = append(out, u)
 		}
