@@ -35,7 +35,7 @@ type token struct {
 func (t token) String() string {
 	switch t.kind {
 	case tokenEnd:
-		return "the end of the script"
+		return "end of the script"
 	case tokenIdentifier:
 		return `"` + shorten(t.text) + `"`
 	case tokenTag:
