@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -37,32 +38,41 @@ func (s *Store) QueueStates(ctx context.Context) ([]QueueState, error) {
 	return out, nil
 }
 
-// queueState counts. Items that came first have the smallest ids.
+// queueState counts. What came first has the smallest id, or else became ready
+// first: what comes out of another queue keeps its id.
 func (s *Store) queueState(ctx context.Context, queue string) (QueueState, error) {
 	q := QueueState{Queue: queue}
-	var first *int64
+	var first, ready *int64
 	for _, part := range []struct {
-		n     *int64
-		where string
+		n       *int64
+		columns string
+		where   string
 	}{
-		{&q.Ready, "INDEXED BY queue_item_ready WHERE queue = ? AND state = 0"},
-		{&q.Delayed, "INDEXED BY queue_item_delayed WHERE queue = ? AND state = 3"},
-		{&q.Leased, "INDEXED BY queue_item_leased WHERE state = 1 AND queue = ?"},
+		{&q.Ready, "MIN(ready_at)", "INDEXED BY queue_item_ready WHERE queue = ? AND state = 0"},
+		{&q.Delayed, "NULL", "INDEXED BY queue_item_delayed WHERE queue = ? AND state = 3"},
+		{&q.Leased, "NULL", "INDEXED BY queue_item_leased WHERE state = 1 AND queue = ?"},
 	} {
-		var id *int64
-		if err := s.read.QueryRowContext(ctx, "SELECT COUNT(*), MIN(id) FROM queue_item "+part.where, queue).Scan(part.n, &id); err != nil {
+		var id, at *int64
+		query := "SELECT COUNT(*), MIN(id), " + part.columns + " FROM queue_item " + part.where
+		if err := s.read.QueryRowContext(ctx, query, queue).Scan(part.n, &id, &at); err != nil {
 			return q, err
 		}
 		if id != nil && (first == nil || *id < *first) {
 			first = id
+		}
+		if at != nil {
+			ready = at
 		}
 	}
 	if first == nil {
 		return q, nil
 	}
 	since, err := column[int64](ctx, s.read, "SELECT COALESCE(since, enqueued_at) FROM queue_item WHERE id = ?", *first)
-	if err == nil && len(since) == 1 { // it may have left meanwhile
-		q.Oldest = s.w.times.wall(since[0])
+	if ready != nil {
+		since = append(since, *ready)
+	}
+	if err == nil && len(since) > 0 { // it may have left meanwhile
+		q.Oldest = s.w.times.wall(slices.Min(since))
 	}
 	return q, err
 }

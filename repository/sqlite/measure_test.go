@@ -78,3 +78,25 @@ func TestRoom(t *testing.T) {
 		t.Errorf("too late: got %+v, %v", r, err)
 	}
 }
+
+// TestOldest: a mail that comes out of another queue late has a small id, and is
+// not what is there longest.
+func TestOldest(t *testing.T) {
+	now := time.Date(2026, 8, 22, 6, 44, 35, 0, time.UTC)
+	s, err := Open(t.TempDir(), Options{Logger: quiet(), Now: func() time.Time { return now }})
+	must(t, err)
+	closeAfter(t, s)
+	put(t, s, "spool", testMail("late", nil))
+	now = now.Add(time.Minute)
+	put(t, s, "outgoing", testMail("early", nil))
+	want := now
+	now = now.Add(time.Minute)
+	it := leaseAll(t, s, "spool")[0]
+	it.Start()
+	must(t, s.Commit(t.Context(), repository.Change{Done: it, Entries: []container.Entry{{Mail: it.Mail, Queue: "outgoing"}}}))
+	got, err := s.QueueStates(t.Context())
+	must(t, err)
+	if !got[0].Oldest.Equal(want) {
+		t.Errorf("got %+v, want the oldest of %v", got, want)
+	}
+}
