@@ -1,6 +1,8 @@
 package conf
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"slices"
 	"strings"
 )
@@ -40,6 +42,8 @@ func (s section) presetUsers(virtualHosting bool) []PresetUser {
 			s.r.Errorf(u.Pos, "<user> %s needs either password= or hash=", u.Name)
 		case u.Hash != "" && !isAlgorithm(u.Algorithm):
 			s.r.Errorf(u.Pos, "<user> %s: algorithm= is %q; with hash= it tells how the hash was made, such as SHA-512/salted or PBKDF2-SHA512", u.Name, u.Algorithm)
+		case u.Hash != "" && !isHash(u.Algorithm, u.Hash):
+			s.r.Errorf(u.Pos, "<user> %s: hash= is neither Base64 nor hexadecimal, so that no password would fit", u.Name)
 		case virtualHosting != strings.Contains(u.Name, "@"):
 			s.r.Errorf(u.Pos, "<user> %s: want %s, because <enableVirtualHosting> is %v", u.Name, map[bool]string{true: "name@domain", false: "a name without domain"}[virtualHosting], virtualHosting)
 		default:
@@ -48,6 +52,19 @@ func (s section) presetUsers(virtualHosting bool) []PresetUser {
 		have[u.Name] = true
 	}
 	return out
+}
+
+// isHash reports whether a hash can be one of that algorithm. James writes
+// Base64, or hexadecimal digits from the JPA store.
+func isHash(algorithm, hash string) bool {
+	name, _, _ := strings.Cut(strings.ToUpper(algorithm), "/")
+	if name == "NONE" || strings.HasPrefix(name, "SCRAM") || strings.Contains(hash, "$") {
+		return true // the password itself, or in a form of ours
+	}
+	text := strings.Join(strings.Fields(hash), "")
+	_, notBase64 := base64.StdEncoding.DecodeString(text)
+	_, notHex := hex.DecodeString(text)
+	return notBase64 == nil || notHex == nil
 }
 
 // isAlgorithm reports whether hashes of such a name can be imported: those of

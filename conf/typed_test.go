@@ -126,6 +126,11 @@ func TestUsersRepository(t *testing.T) {
 			problems: []string{"2:50: error: <user> bob: want name@domain, because <enableVirtualHosting> is true"}},
 		{name: "user with domain", xml: `<user name="bob@here.test" password="x"/>`,
 			problems: []string{"2:1: error: <user> bob@here.test: want a name without domain, because <enableVirtualHosting> is false"}},
+		{name: "user with half a hash", xml: `<user name="bob" algorithm="SHA-512" hash="abcde"/><user name="eve" algorithm="NONE" hash="secret"/><user name="sam" algorithm="SCRAM-SHA-256" hash="4096:a$b:c"/>`,
+			change: func(u *UsersRepository) {
+				u.Users = []PresetUser{{Pos: Pos{"usersrepository.xml", 2, 52}, Name: "eve", Algorithm: "NONE", Hash: "secret"}, {Pos: Pos{"usersrepository.xml", 2, 101}, Name: "sam", Algorithm: "SCRAM-SHA-256", Hash: "4096:a$b:c"}}
+			},
+			problems: []string{"2:1: error: <user> bob: hash= is neither Base64 nor hexadecimal, so that no password would fit"}},
 		{name: "bad users", xml: `<user/><user name="a"/><user name="b" password="x" hash="y"/><user name="c" hash="y"/><user name="d" hash="y" algorithm="ROT13"/><user name="e" password="x" pasword="y"/><user name="E" password="x"/>`,
 			change: func(u *UsersRepository) {
 				u.Users = []PresetUser{{Pos: Pos{"usersrepository.xml", 2, 130}, Name: "e", Password: "x"}}
