@@ -90,6 +90,10 @@ func administrator(noun string) func(*program, context.Context, []string) error 
 
 func (p *program) runAdmin(ctx context.Context, noun string, args []string) error {
 	verbs := adminVerbs[noun]
+	if len(args) == 1 && slices.Contains([]string{"-h", "-help", "--help", "help"}, args[0]) {
+		_, err := fmt.Fprint(p.stdout, verbHelp(noun, verbs))
+		return err
+	}
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
 		return verbError{noun + " needs to know what to do:\n" + verbHelp(noun, verbs)}
 	}
