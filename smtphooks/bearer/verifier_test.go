@@ -124,7 +124,7 @@ func TestRotation(t *testing.T) {
 	wantUser(t, v, old)
 	p.Rotate("two")
 	now = now.Add(fetchPause)
-	wantUser(t, v, p.Token(bob))
+	afterFetch(t, v, p.Token(bob))
 	wantUser(t, v, p.Token(bob))
 	if n := p.Fetches(); n != 2 {
 		t.Errorf("keys fetched %d times, want 2", n)
@@ -154,7 +154,7 @@ func TestProviderDown(t *testing.T) {
 	p.Down(false)
 	trouble("soon after", p.Token(bob)) // not asked again so soon
 	now = now.Add(fetchPause)
-	wantUser(t, v, p.Token(bob))
+	afterFetch(t, v, p.Token(bob))
 
 	p.Down(true)
 	now = now.Add(keysLife + time.Second) // the keys are looked for again, in vain
