@@ -98,14 +98,7 @@ func (a *archive) maildir(dir, name string) error {
 // tree adds what is new in a folder of a Maildir and in those below it, and
 // returns how many mails went away before they could be opened.
 func (a *archive) tree(dir, name string, have map[string]bool, first bool) (missed int, err error) {
-	entries, err := os.ReadDir(dir)
-	if gone(err) {
-		return 0, nil
-	}
-	if err == nil && !have[name] {
-		have[name] = true
-		err = a.folder(dir, name)
-	}
+	entries, err := a.enter(dir, name, have)
 	if err != nil {
 		return 0, err
 	}
@@ -166,17 +159,24 @@ func (a *archive) other(path, name string) error {
 	return errors.Join(a.changing(name, f), f.Close())
 }
 
-// newMails adds the mails of new or cur, the folder dir of the Maildir folder box, that are
-// not among have.
-func (a *archive) newMails(dir, name, box string, have map[string]bool, first bool) (missed int, err error) {
+// enter lists a folder, and adds it when it is entered for the first time. One
+// that is gone is empty: its mails were moved, and are found where they are now.
+func (a *archive) enter(dir, name string, have map[string]bool) ([]os.DirEntry, error) {
 	entries, err := os.ReadDir(dir)
 	if gone(err) {
-		return 0, nil
+		return nil, nil
 	}
 	if err == nil && !have[name] {
 		have[name] = true
 		err = a.folder(dir, name)
 	}
+	return entries, err
+}
+
+// newMails adds the mails of new or cur, the folder dir of the Maildir folder box, that are
+// not among have.
+func (a *archive) newMails(dir, name, box string, have map[string]bool, first bool) (missed int, err error) {
+	entries, err := a.enter(dir, name, have)
 	if err != nil {
 		return 0, err
 	}
